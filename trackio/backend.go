@@ -1,0 +1,223 @@
+package trackio
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"time"
+)
+
+// Backend is a storage of runs. Its methods may be called by several goroutines
+// at once, and several processes may use one storage at the same time.
+//
+// Project names are canonical ([CanonicalProject]); run ids and names are any
+// text: they are data, and none may lead outside the storage.
+//
+// Every error has a kind ([KindOf]) unless the context was cancelled. A call
+// that returns an error has changed nothing, or says that it cannot know
+// ([ErrBackendDied], [ErrUnavailable]).
+//
+// Iterators do nothing before the loop begins, yield at most one error, as
+// their last item, release everything when the loop is left, and are used once.
+type Backend interface {
+	// ListProjects yields the canonical names of all projects in byte order,
+	// each once. An empty or missing storage has none, which is no error. A
+	// project that cannot be read is listed all the same: its own calls fail.
+	ListProjects(ctx context.Context) iter.Seq2[string, error]
+
+	// ListRuns yields the runs of a project, the oldest first: by CreatedAt,
+	// then by id. An unknown project is [ErrNotFound]. Its cost does not depend
+	// on the number of rows unless opts.Counts is set.
+	ListRuns(ctx context.Context, project string, opts ListOptions) iter.Seq2[RunInfo, error]
+
+	// GetRun returns one run, with its Revision, Config and Latest fields
+	// filled. An unknown project or id is [ErrNotFound].
+	GetRun(ctx context.Context, ref RunRef) (RunInfo, error)
+
+	// ExportRun yields the run as a stream of records (see [Record]), all of it
+	// from one snapshot. An unknown run is [ErrNotFound]. A stream that ends
+	// without an error is whole: data that cannot be read ends it with
+	// [ErrDataLoss] or the error of the storage, never early and silently.
+	ExportRun(ctx context.Context, ref RunRef, opts ExportOptions) iter.Seq2[Record, error]
+
+	// ImportRun stores a run from a stream under the project and id of ref, and
+	// creates the project when it is new. It is all or nothing: the run becomes
+	// visible, as a whole, before ImportRun returns nil, and leaves no trace
+	// when it returns an error, also when the error came out of the stream. A
+	// run of that id in that project is [ErrExists], and stays as it is; its
+	// name may be in use already. The result has its Revision filled.
+	//
+	// A storage that cannot keep the id as it is returns [errors.ErrUnsupported].
+	ImportRun(ctx context.Context, ref RunRef, records iter.Seq2[Record, error]) (RunInfo, error)
+
+	// DeleteRun removes the run: its rows, its config and the media that only
+	// it refers to. It never touches another run's. An unknown run is
+	// [ErrNotFound]. A run that is still written to is [ErrConflict] unless
+	// opts.Force is set, and so is one whose revision is not opts.IfRevision.
+	DeleteRun(ctx context.Context, ref RunRef, opts DeleteOptions) error
+
+	// Close releases everything. Calls made afterwards fail; calls under way
+	// end first or fail. Closing again does nothing.
+	Close() error
+}
+
+// RunRef names a run: ids are unique within a project.
+type RunRef struct {
+	Project string // canonical
+	ID      string
+}
+
+// RunInfo describes a run.
+type RunInfo struct {
+	RunRef
+	Name string
+
+	// CreatedAt is the earliest timestamp of the run's metrics; when it has
+	// none, of its other rows; when it has no rows, the config's created_at; the
+	// zero time when that is not known either. The stored offset is kept.
+	CreatedAt time.Time
+
+	// Config is the configuration as stored, nil when the run has none. Filled
+	// by GetRun, and in lists when ListOptions.Config was set.
+	Config json.RawMessage
+
+	// LastStep is the highest step of the metrics, nil when there are none, and
+	// UpdatedAt the latest timestamp of any row, the zero time when there are
+	// none. Filled by GetRun, and in lists when ListOptions.Latest was set.
+	LastStep  *int64
+	UpdatedAt time.Time
+
+	// Counts is filled in lists when ListOptions.Counts was set.
+	Counts *Counts
+
+	// Revision changes with any change of the run. Filled by GetRun, ImportRun
+	// and a stream's Header; empty in lists. It is compared, never interpreted.
+	Revision string
+}
+
+// Counts are the numbers of rows of a run.
+type Counts struct {
+	Metrics       int64
+	SystemMetrics int64
+	Alerts        int64
+	Traces        int64
+	// Pending are rows that a training process has handed in and that are not
+	// imported into the storage yet; they are not among the others.
+	Pending int64
+}
+
+// ListOptions says what a listing carries beside id, name and created_at. Each
+// may cost the storage more.
+type ListOptions struct {
+	Config bool // fill RunInfo.Config: filters over many runs are one call
+	Latest bool // fill RunInfo.LastStep and UpdatedAt
+	Counts bool // fill RunInfo.Counts
+}
+
+// ExportOptions narrows an export. The zero value exports everything.
+type ExportOptions struct {
+	// Kinds are the kinds of records wanted; others are left out.
+	Kinds Kinds
+	// Steps and Times are hints: rows outside them are not wanted, and a backend
+	// that has an index skips them; it may yield more, never less. Rows without
+	// a step are not touched by Steps. Media that only rows outside refer to may
+	// be left out.
+	Steps Range[int64]
+	Times Range[time.Time]
+	// NoBodies leaves out the bytes of the media: each comes with path, size and
+	// SHA256 only, for verification and dry runs.
+	NoBodies bool
+}
+
+// Range is a closed interval; a nil end is open.
+type Range[T any] struct{ From, To *T }
+
+// DeleteOptions guards a deletion.
+type DeleteOptions struct {
+	IfRevision string // delete only this state of the run; "" for any
+	Force      bool   // delete even a run that is still written to
+}
+
+// MoveOptions guards a move.
+type MoveOptions struct {
+	IfRevision string // move only this state of the run; "" for any
+	Force      bool   // move even a run that is still written to, or not delivered
+}
+
+// RenameOptions guards a renaming.
+type RenameOptions struct {
+	IfRevision string
+	Force      bool
+}
+
+// Mover is the optional capability to move a run to another project of the same
+// storage without copying it through the core.
+type Mover interface {
+	// MoveRun moves the run with everything that belongs to it and returns it
+	// as it is in its new place. Id, name, created_at, log ids, alert ids, space
+	// ids, timestamps, the order of rows, number tokens and media bytes stay the
+	// same; only a storage that knew the run by name alone may give it an id,
+	// and then the same one on every try. At every moment, also after a kill,
+	// readers find the run in exactly one of the two projects. [ErrExists] when
+	// the target has the id, [ErrInvalid] when the target is the run's project.
+	MoveRun(ctx context.Context, ref RunRef, project string, opts MoveOptions) (RunInfo, error)
+}
+
+// Renamer is the optional capability to change the name of a run.
+type Renamer interface {
+	// RenameRun changes the name and nothing else. A storage that knows the run
+	// by name alone gives it the new name as its id, and [ErrExists] when that
+	// is taken.
+	RenameRun(ctx context.Context, ref RunRef, name string, opts RenameOptions) (RunInfo, error)
+}
+
+// AlertLister is the optional capability to list the alerts of a whole project
+// without reading its runs one by one.
+type AlertLister interface {
+	// ListAlerts yields the alerts of a project, the newest first: by timestamp
+	// as text, descending, then the latest written first. An unknown project is
+	// [ErrNotFound].
+	ListAlerts(ctx context.Context, project string, opts AlertOptions) iter.Seq2[Alert, error]
+}
+
+// AlertOptions narrows a list of alerts.
+type AlertOptions struct {
+	RunID string    // only this run's; "" for all
+	Level string    // only this level; "" for all
+	Since time.Time // only alerts at or after it; the zero time for all
+}
+
+// Alert is an alert together with the run that raised it.
+type Alert struct {
+	RunID   string
+	RunName string
+	AlertRow
+}
+
+// Summarizer is the optional capability to sum up a run without sending its
+// rows to the core.
+type Summarizer interface {
+	// SummarizeRun returns the summary of one run; an unknown one is
+	// [ErrNotFound].
+	SummarizeRun(ctx context.Context, ref RunRef) (Summary, error)
+}
+
+// Summary says what a run holds.
+type Summary struct {
+	Counts
+	LastStep      *int64   // highest step of the metrics; nil when there are none
+	MetricNames   []string // top-level keys of the metrics, in byte order
+	SystemMetrics []string // top-level keys of the system metrics, in byte order
+}
+
+// As finds an optional capability of a backend. It looks through wrappers: one
+// that has a method As(any) bool answers for itself, as [errors.As] would ask.
+func As[C any](b Backend) (C, bool) {
+	if w, ok := b.(interface{ As(target any) bool }); ok {
+		var c C
+		found := w.As(&c)
+		return c, found
+	}
+	c, ok := b.(C)
+	return c, ok
+}

@@ -1,0 +1,169 @@
+package trackio
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"iter"
+	"sync"
+	"time"
+)
+
+// Run is one run of a project. Its methods are safe for use by several
+// goroutines.
+type Run struct {
+	backend Backend
+
+	mu         sync.Mutex
+	info       RunInfo
+	haveConfig bool // info.Config is known, be it nil
+}
+
+func newRun(b Backend, info RunInfo, haveConfig bool) *Run {
+	return &Run{backend: b, info: info, haveConfig: haveConfig}
+}
+
+// ID returns the run's id, which is unique within its project.
+func (r *Run) ID() string { return r.Info().ID }
+
+// Name returns the run's name, a label that may repeat.
+func (r *Run) Name() string { return r.Info().Name }
+
+// Project returns the canonical name of the project that the run is in.
+func (r *Run) Project() string { return r.Info().Project }
+
+// CreatedAt returns when the run began (see [RunInfo]).
+func (r *Run) CreatedAt() time.Time { return r.Info().CreatedAt }
+
+// Info returns what is known about the run without asking the storage.
+func (r *Run) Info() RunInfo {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.info
+}
+
+// Config returns the configuration as a tree of Go values, numbers as
+// [json.Number] so that none loses a digit; nil when the run has none. It is
+// read once, when first asked for.
+func (r *Run) Config(ctx context.Context) (map[string]any, error) {
+	raw, err := r.RawConfig(ctx)
+	if err != nil || raw == nil {
+		return nil, err
+	}
+	var config map[string]any
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	if err := dec.Decode(&config); err != nil {
+		return nil, Errorf(ErrDataLoss, "config of run %q is not a JSON object: %w", r.ID(), err)
+	}
+	return config, nil
+}
+
+// RawConfig returns the configuration as it is stored, nil when the run has
+// none.
+func (r *Run) RawConfig(ctx context.Context) (json.RawMessage, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.haveConfig {
+		info, err := r.backend.GetRun(ctx, r.info.RunRef)
+		if err != nil {
+			return nil, err
+		}
+		r.info.Config, r.haveConfig = info.Config, true
+	}
+	return r.info.Config, nil
+}
+
+// Records yields the run as a stream of records (see [Record]).
+func (r *Run) Records(ctx context.Context, opts ExportOptions) iter.Seq2[Record, error] {
+	return r.backend.ExportRun(ctx, r.Info().RunRef, opts)
+}
+
+// Alerts returns the run's alerts, the newest first.
+func (r *Run) Alerts(ctx context.Context) ([]Alert, error) {
+	info := r.Info()
+	return New(r.backend).Alerts(ctx, info.Project, AlertOptions{RunID: info.ID})
+}
+
+// Delete removes the run with its metrics, config, system metrics, alerts,
+// traces and media; nil means that it is gone. A run that is still written to is
+// [ErrConflict].
+func (r *Run) Delete(ctx context.Context) error {
+	return r.DeleteWith(ctx, DeleteOptions{})
+}
+
+// DeleteWith is Delete with guards (see [DeleteOptions]).
+func (r *Run) DeleteWith(ctx context.Context, opts DeleteOptions) error {
+	return r.backend.DeleteRun(ctx, r.Info().RunRef, opts)
+}
+
+// Move moves the run with everything that belongs to it to another project,
+// which is created when it is new. Afterwards Project, and on old storages ID,
+// say where the run is now.
+func (r *Run) Move(ctx context.Context, project string) error {
+	return r.MoveWith(ctx, project, MoveOptions{})
+}
+
+// MoveWith is Move with guards (see [MoveOptions]).
+func (r *Run) MoveWith(ctx context.Context, project string, opts MoveOptions) error {
+	target := CanonicalProject(project)
+	ref := r.Info().RunRef
+	if target == ref.Project {
+		return Errorf(ErrInvalid, "run %q is in project %q already", ref.ID, target).
+			WithHint("name another project")
+	}
+	if err := CheckNewProject(target); err != nil && !projectExists(ctx, r.backend, target) {
+		return err
+	}
+	mover, ok := As[Mover](r.backend)
+	if !ok {
+		return Errorf(errors.ErrUnsupported, "this backend cannot move runs")
+	}
+	info, err := mover.MoveRun(ctx, ref, target, opts)
+	if err != nil {
+		return err
+	}
+	r.settle(info)
+	return nil
+}
+
+// Rename changes the run's name and nothing else. A backend that cannot rename
+// returns [errors.ErrUnsupported].
+func (r *Run) Rename(ctx context.Context, name string) error {
+	return r.RenameWith(ctx, name, RenameOptions{})
+}
+
+// RenameWith is Rename with guards (see [RenameOptions]).
+func (r *Run) RenameWith(ctx context.Context, name string, opts RenameOptions) error {
+	renamer, ok := As[Renamer](r.backend)
+	if !ok {
+		return Errorf(errors.ErrUnsupported, "this backend cannot rename runs")
+	}
+	info, err := renamer.RenameRun(ctx, r.Info().RunRef, name, opts)
+	if err != nil {
+		return err
+	}
+	r.settle(info)
+	return nil
+}
+
+// settle takes over where the run is after a change.
+func (r *Run) settle(info RunInfo) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.info.RunRef, r.info.Name, r.info.Revision = info.RunRef, info.Name, info.Revision
+}
+
+// projectExists reports whether a project has been listed; an error counts as no.
+func projectExists(ctx context.Context, b Backend, project string) bool {
+	for name, err := range b.ListProjects(ctx) {
+		if err != nil {
+			return false
+		}
+		if name == project {
+			return true
+		}
+	}
+	return false
+}
