@@ -89,7 +89,7 @@ func (d *Digest) begin(tag byte) *Digest {
 }
 
 func (d *Digest) number(n int64) *Digest {
-	d.buf = binary.BigEndian.AppendUint64(d.buf, uint64(n)) //nolint:gosec // two's complement is what is meant
+	d.buf = binary.BigEndian.AppendUint64(d.buf, uint64(n)) // two's complement is what is meant
 	return d
 }
 
