@@ -1,0 +1,109 @@
+// Package sqlite is the storage that Python Trackio itself uses: a directory
+// with one SQLite database a project, and media files beside them. Both
+// programs work on one directory, in turn and at the same time.
+//
+// # Configuration
+//
+// See [Config]: the directory, by default the one that Python Trackio uses.
+//
+// # Layout
+//
+//	<project>.db                 the rows of the project's runs, in three generations of schema
+//	<project>.lock               the lock that writers take; readers take none
+//	media/<project>/<run name>/  the media that the rows refer to
+//	inbox/<writer>/*.jsonl       rows that a training process has handed in, not imported yet
+//	.trackio-go/                 operations under way, and imports before they are visible
+//
+// A database is read as it is: it is never migrated.
+//
+// # Guarantees
+//
+// Reading creates and changes nothing, neither in a directory that it could
+// write to nor in one that it could not, and never reads a torn state: what is
+// read is one snapshot of a database, or an error. A broken database spoils its
+// own project only. No project name, run name or media reference leads outside
+// the directory; a symbolic link in the media directory is followed only inside
+// it.
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/trackio-go/trackio/trackio"
+)
+
+// Config says which directory the backend works on.
+type Config struct {
+	// Dir is the Trackio directory. When it is empty, the one of Python Trackio
+	// is meant: $TRACKIO_DIR, else $HF_HOME/trackio, else the directory
+	// huggingface/trackio in the user's cache directory.
+	Dir string `trackio:"dir,path" env:"TRACKIO_DIR" help:"the Trackio directory; by default the one that Python Trackio uses"`
+}
+
+// Backend is an opened Trackio directory.
+type Backend struct {
+	layout
+	now func() time.Time
+
+	mu     sync.Mutex
+	closed bool
+	done   context.Context // ends with errClosed when the backend is closed
+	stop   context.CancelCauseFunc
+}
+
+var errClosed = trackio.Errorf(trackio.ErrInvalid, "the backend is closed")
+
+// Open opens a Trackio directory. It changes nothing: a directory that does not
+// exist is one without projects, and is created by the first run stored in it. A
+// path that is a file is [trackio.ErrInvalid].
+func Open(_ context.Context, config Config) (*Backend, error) {
+	dir := config.Dir
+	if dir == "" {
+		dir = defaultDir(os.Getenv)
+	}
+	if dir == "" {
+		return nil, trackio.Errorf(trackio.ErrInvalid, "no Trackio directory is configured, and the environment names no home directory").
+			WithHint("set dir in the configuration, or TRACKIO_DIR")
+	}
+	switch info, err := os.Stat(dir); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return nil, wrapErr(err, "open the Trackio directory", dir)
+	case !info.IsDir():
+		return nil, trackio.Errorf(trackio.ErrInvalid, "%s is a file, not a Trackio directory", dir).
+			WithHint("name the directory that holds the *.db files")
+	}
+	done, stop := context.WithCancelCause(context.Background())
+	return &Backend{layout: layout{dir: dir}, now: time.Now, done: done, stop: stop}, nil
+}
+
+// Close ends the calls under way with an error and refuses later ones.
+func (b *Backend) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	b.stop(errClosed)
+	return nil
+}
+
+// enter begins a call: the context it returns ends with the caller's and with
+// the backend. The call ends with leave.
+func (b *Backend) enter(ctx context.Context) (_ context.Context, leave func(), err error) {
+	b.mu.Lock()
+	closed := b.closed
+	b.mu.Unlock()
+	if closed {
+		return nil, nil, errClosed
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	unhook := context.AfterFunc(b.done, func() { cancel(errClosed) })
+	return ctx, func() { unhook(); cancel(nil) }, nil
+}

@@ -1,0 +1,67 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"syscall"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/trackio-go/trackio/trackio"
+)
+
+// wrapErr gives an error of SQLite or of the file system its kind, and a message
+// that says what could not be done to which file. An error that has a kind, and
+// the end of a context, pass as they are; nil stays nil.
+func wrapErr(err error, what, path string) error {
+	if err == nil {
+		return nil
+	}
+	var known *trackio.Error
+	if errors.As(err, &known) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	kind, hint := classify(err)
+	e := trackio.Errorf(kind, "cannot %s %s: %w", what, path, err)
+	if hint != "" {
+		e = e.WithHint("%s", hint)
+	}
+	return e
+}
+
+// classify returns the kind of an error of SQLite or of the file system.
+func classify(err error) (kind error, hint string) {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		switch {
+		case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+			return trackio.ErrPermission, "check who owns the file and its directory"
+		case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR):
+			return trackio.ErrInvalid, ""
+		}
+		return trackio.ErrUnavailable, ""
+	}
+	switch e.Code() {
+	case sqlite3.SQLITE_READONLY_ROLLBACK, sqlite3.SQLITE_READONLY_RECOVERY:
+		return trackio.ErrUnavailable, "a writer was interrupted; let Trackio open the project once with write access"
+	case sqlite3.SQLITE_IOERR_NOMEM:
+		return trackio.ErrUnavailable, ""
+	}
+	switch e.Code() & 0xff {
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL:
+		return trackio.ErrConflict, "another process holds the database locked; try again"
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+		return trackio.ErrDataLoss, "restore the file from a copy, or rescue its rows with: sqlite3 FILE .recover"
+	case sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_CANTOPEN:
+		return trackio.ErrPermission, "check who owns the file, its -wal and -shm, and its directory"
+	case sqlite3.SQLITE_FULL:
+		return trackio.ErrUnavailable, "the disk is full"
+	case sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_FORMAT:
+		return trackio.ErrDataLoss, ""
+	case sqlite3.SQLITE_CONSTRAINT:
+		return trackio.ErrConflict, ""
+	}
+	return trackio.ErrUnavailable, ""
+}
