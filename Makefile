@@ -1,0 +1,61 @@
+# Everything that is done to this repository. `make test` needs Go, make and a
+# shell; what else a target needs is fetched as Go modules (tools/go.mod).
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+PORTS   := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64
+
+TOOL     = $(GO) tool -modfile="$(CURDIR)/tools/go.mod"
+BUF      = cd plugin/proto && PATH="$(CURDIR)/bin/tools:$$PATH" $(TOOL) buf
+LDFLAGS  = -s -w -X main.version=$(VERSION)
+
+export CGO_ENABLED := 0
+
+.PHONY: all build test race bench lint fmt check-fmt buf-lint generate check-generated generators cross tidy check-tidy clean
+
+all: build test
+
+build: ## the static binary bin/trackio
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/trackio ./cmd/trackio
+
+test: ## all tests
+	$(GO) test -timeout 20m ./...
+
+race: ## all tests under the race detector, which needs a C compiler
+	CGO_ENABLED=1 $(GO) test -race -timeout 30m ./...
+
+bench: ## the benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...
+
+lint: ## golangci-lint, which also holds the rules of the architecture
+	$(TOOL) golangci-lint run ./...
+
+fmt: ## format the Go code
+	$(TOOL) golangci-lint fmt ./...
+
+check-fmt: ## fail if gofmt would change a file
+	@files=$$(git ls-files -co --exclude-standard '*.go' | xargs gofmt -l) && if [ -n "$$files" ]; then echo "gofmt would change:"; echo "$$files"; exit 1; fi
+
+buf-lint: ## lint the protocol
+	$(BUF) lint
+
+generate: generators ## Go code from the protocol
+	$(BUF) generate
+
+check-generated: generators ## fail if the generated code is not that of the protocol
+	rm -rf bin/generated && mkdir -p bin/generated/proto && $(BUF) generate -o "$(CURDIR)/bin/generated/proto" && diff -r "$(CURDIR)/bin/generated/internal/backendv1" ../internal/backendv1
+
+generators:
+	$(GO) build -modfile=tools/go.mod -o bin/tools/ google.golang.org/protobuf/cmd/protoc-gen-go google.golang.org/grpc/cmd/protoc-gen-go-grpc
+
+cross: ## build and vet for every system that is released
+	@set -e; for port in $(PORTS); do echo "$$port"; GOOS=$${port%/*} GOARCH=$${port#*/} $(GO) build ./...; GOOS=$${port%/*} GOARCH=$${port#*/} $(GO) vet ./...; done
+
+tidy: ## go.mod and go.sum of both modules
+	$(GO) mod tidy && cd tools && $(GO) mod tidy
+
+check-tidy: ## fail if tidy would change something
+	$(GO) mod tidy -diff && cd tools && $(GO) mod tidy -diff
+
+clean:
+	rm -rf bin dist
