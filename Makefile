@@ -18,11 +18,11 @@ all: build test
 build: ## the static binary bin/trackio
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/trackio ./cmd/trackio
 
-test: ## all tests
-	$(GO) test -timeout 20m ./...
+test: ## all tests; TESTFLAGS=-v names each
+	$(GO) test -timeout 20m $(TESTFLAGS) ./...
 
 race: ## all tests under the race detector, which needs a C compiler
-	CGO_ENABLED=1 $(GO) test -race -timeout 30m ./...
+	CGO_ENABLED=1 $(GO) test -race -timeout 30m $(TESTFLAGS) ./...
 
 bench: ## the benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...
@@ -34,7 +34,7 @@ fmt: ## format the Go code
 	$(TOOL) golangci-lint fmt ./...
 
 check-fmt: ## fail if gofmt would change a file
-	@files=$$(git ls-files -co --exclude-standard '*.go' | xargs gofmt -l) && if [ -n "$$files" ]; then echo "gofmt would change:"; echo "$$files"; exit 1; fi
+	@files=$$(gofmt -l .) && if [ -n "$$files" ]; then echo "gofmt would change:"; echo "$$files"; exit 1; fi
 
 buf-lint: ## lint the protocol
 	$(BUF) lint

@@ -1,0 +1,31 @@
+# Which storages trackio knows. Without a configuration it works on the local
+# Trackio directory, so this file is needed only for more than that.
+#
+# It is looked for in this order: --config FILE, TRACKIO_CONFIG, then
+# trackio/config.hcl in your configuration directory (~/.config on Linux);
+# never in the current directory, since it can name programs to run.
+# `trackio config check` reads it, `trackio backends` shows what it means.
+
+# The backend of commands that do not say --backend NAME or TRACKIO_BACKEND.
+default = "local"
+
+# backend "TYPE" "NAME". "sqlite" is built in: the directory that Python Trackio
+# reads and writes. "~" is your home; other relative paths are relative to this
+# file.
+backend "sqlite" "local" {
+  dir = "~/.cache/huggingface/trackio"
+}
+
+# Any other type is a program of its own. Without `plugin` it is looked for as
+# trackio-backend-TYPE in TRACKIO_PLUGIN_PATH, in your plugin directory and on
+# PATH. All attributes that are not named below are the backend's own.
+#
+# backend "postgres" "lab" {
+#   plugin  = "/opt/trackio/trackio-backend-postgres"
+#   sha256  = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08" # refuse any other file
+#   env     = ["PGSSLMODE"] # variables that it sees besides the usual ones
+#   mtls    = true          # encrypt the connection to it; the default
+#   disable = ["move"]      # do without this capability
+#
+#   dsn = env("LAB_DSN")    # a secret stays out of this file
+# }
