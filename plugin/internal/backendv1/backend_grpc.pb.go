@@ -26,6 +26,10 @@
 // Any other code is a failure without a kind. The message of the status names
 // the thing; it is shown to the user as it is.
 //
+// Notes. What the caller should know and is no error, such as files that a
+// deletion left in place on purpose, goes into the trailing metadata of a call
+// under trackio-note-bin, as UTF-8, once for each note.
+//
 // Messages hold about 256 KiB; a single row, config or name may be larger, up
 // to 256 MiB, and both sides raise their limits accordingly. All text is UTF-8.
 
