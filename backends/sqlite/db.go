@@ -157,7 +157,7 @@ func (b *Backend) openReadVia(ctx context.Context, project string, locks bool) (
 		if stale := s.check(); stale != nil {
 			return nil, stale
 		}
-		return nil, wrapErr(err, "read", path)
+		return nil, located(err, path)
 	}
 	return s, nil
 }
@@ -317,7 +317,17 @@ func (b *Backend) readOnce(ctx context.Context, project string, locks bool, do f
 	if stale := s.check(); stale != nil {
 		return stale // whatever do found, it may have been torn
 	}
-	return wrapErr(err, "read", s.path)
+	return located(err, s.path)
+}
+
+// located is wrapErr for what was read from a database; damage that was found in
+// its content is told with the name of the file.
+func located(err error, path string) error {
+	var known *trackio.Error
+	if errors.As(err, &known) && known.Kind == trackio.ErrDataLoss && !strings.Contains(known.Message, path) {
+		return trackio.Errorf(trackio.ErrDataLoss, "%s: %w", path, err)
+	}
+	return wrapErr(err, "read", path)
 }
 
 func errChanging(path string) error {

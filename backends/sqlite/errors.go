@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"strings"
 	"syscall"
 
 	"modernc.org/sqlite"
@@ -40,6 +41,8 @@ func classify(err error) (kind error, hint string) {
 			return trackio.ErrPermission, "check who owns the file and its directory"
 		case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR):
 			return trackio.ErrInvalid, ""
+		case strings.HasPrefix(err.Error(), "sql: Scan error"):
+			return trackio.ErrDataLoss, "a column holds a value of another kind than Trackio writes"
 		}
 		return trackio.ErrUnavailable, ""
 	}

@@ -114,6 +114,7 @@ type refMap struct {
 	project, runName string
 	rels             map[string]string  // clean file_path: path in the stream
 	taken            map[string]refFile // path in the stream: whose it is
+	order            []string           // the clean file_paths as they were added
 }
 
 // refFile is a file that a run refers to.
@@ -144,7 +145,19 @@ func (m *refMap) add(filePath string) string {
 	}
 	m.rels[clean] = rel
 	m.taken[rel] = refFile{Rel: rel, Path: filePath}
+	m.order = append(m.order, clean)
 	return rel
+}
+
+// mark and undo take back what was added since the mark.
+func (m *refMap) mark() int { return len(m.order) }
+
+func (m *refMap) undo(mark int) {
+	for _, clean := range m.order[mark:] {
+		delete(m.taken, m.rels[clean])
+		delete(m.rels, clean)
+	}
+	m.order = m.order[:mark]
 }
 
 // has reports whether a file_path refers to a file that was added.

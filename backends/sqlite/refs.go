@@ -89,6 +89,7 @@ type refScanner struct {
 	at    int
 	f     func(path string) string
 	edits []edit
+	visit func(key []byte) // sees the keys of the outermost object; may be nil
 }
 
 // token is the place of a string, quotes included; end is 0 when there is none.
@@ -155,6 +156,9 @@ func (s *refScanner) object(depth int) bool {
 		key, ok := s.str()
 		if !ok {
 			return false
+		}
+		if depth == 0 && s.visit != nil {
+			s.visit(s.data[key.start:key.end])
 		}
 		if s.space(); s.peek() != ':' {
 			return false

@@ -34,8 +34,12 @@ type table struct {
 	name    string
 	columns []string // in the order of the table
 	has     map[string]bool
-	key     string // the column that identifies a run; "" for tables without
+	key     string          // the column that identifies a run; "" for tables without
+	leading map[string]bool // columns that an index begins with
 }
+
+// indexed reports that the rows of a run are found without reading the others.
+func (t *table) indexed() bool { return t.leading[t.key] }
 
 // known returns the columns of each table, of all generations together.
 func known() map[string][]string {
@@ -141,7 +145,7 @@ func readTable(ctx context.Context, q querier, name string) (*table, error) {
 		return nil, err
 	}
 	defer rows.Close()
-	t := &table{name: name, has: map[string]bool{}}
+	t := &table{name: name, has: map[string]bool{}, leading: map[string]bool{}}
 	for rows.Next() {
 		var column string
 		if err := rows.Scan(&column); err != nil {
@@ -150,7 +154,27 @@ func readTable(ctx context.Context, q querier, name string) (*table, error) {
 		t.columns = append(t.columns, column)
 		t.has[column] = true
 	}
-	return t, rows.Err()
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return t, t.readIndexes(ctx, q)
+}
+
+func (t *table) readIndexes(ctx context.Context, q querier) error {
+	rows, err := q.QueryContext(ctx, `SELECT c.name FROM pragma_index_list(?) i, pragma_index_info(i.name) c
+		WHERE NOT i.partial AND c.seqno = 0 AND c.name IS NOT NULL`, t.name)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var column string
+		if err := rows.Scan(&column); err != nil {
+			return err
+		}
+		t.leading[column] = true
+	}
+	return rows.Err()
 }
 
 // chooseKeys settles by which column each table is matched.
