@@ -53,7 +53,6 @@ func (a *app) complete(cmd *cobra.Command, flag string, names func(cmd *cobra.Co
 	err := cmd.RegisterFlagCompletionFunc(flag, func(cmd *cobra.Command, _ []string, word string) ([]string, cobra.ShellCompDirective) {
 		var offered []string
 		for _, name := range names(cmd, word) {
-			name, _, _ = strings.Cut(name, "\t")
 			if strings.HasPrefix(name, word) && clean(name) == name {
 				offered = append(offered, name)
 			}

@@ -216,8 +216,23 @@ func (a *app) finish(verb string, done []changedRun, wanted int, f changeFlags, 
 	if len(done) > 0 {
 		a.warn("%s %d of %s before the error", verb, len(done), plural(wanted, "run"))
 	}
-	if trackio.KindOf(err) == trackio.ErrConflict && trackio.HintOf(err) == "" && !f.force {
-		return trackio.Errorf(trackio.ErrConflict, "%w", err).WithHint("wait until the run has ended, or add --force")
+	if trackio.KindOf(err) == trackio.ErrConflict && !f.force {
+		return namesForce(err)
 	}
 	return err
+}
+
+// namesForce makes a conflict say what the way out is called here: backends know
+// that a call can be forced, not how.
+func namesForce(err error) error {
+	hint := trackio.HintOf(err)
+	switch {
+	case hint == "":
+		hint = "wait until the run has ended, or add --force"
+	case strings.Contains(hint, "force") && !strings.Contains(hint, "--force"):
+		hint += " (--force)"
+	default:
+		return err
+	}
+	return trackio.Errorf(trackio.ErrConflict, "%w", err).WithHint("%s", hint)
 }

@@ -100,7 +100,7 @@ func (a *app) help(cmd *cobra.Command, args []string) error {
 
 // nearest returns the candidate that is nearly the word, "" when none is.
 func nearest(word string, candidates []string) string {
-	best, least := "", max(2, len([]rune(word))/3)+1
+	best, least := "", max(1, len([]rune(word))/3)+1
 	for _, c := range candidates {
 		if d := distance([]rune(word), []rune(c)); d < least {
 			best, least = c, d

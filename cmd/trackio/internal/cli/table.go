@@ -95,7 +95,6 @@ func (t *table) print(cells []string, header bool) error {
 			line.WriteString(cell + pad)
 		}
 	}
-	line.WriteByte('\n')
-	_, err := t.out.WriteString(line.String())
+	_, err := t.out.WriteString(strings.TrimRight(line.String(), " ") + "\n")
 	return err
 }
