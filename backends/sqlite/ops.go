@@ -1,0 +1,195 @@
+package sqlite
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/trackio-go/trackio/trackio"
+)
+
+// operation is the journal of one change that touches more than one file. It is
+// written before the first of them is touched and removed after the last; until
+// then its owner holds a lock on it. An operation whose lock is free was
+// interrupted, and recovery decides by what it finds in the databases: the
+// journal says what was meant, never how far it went.
+type operation struct {
+	Version int       `json:"version"` // operationVersion
+	ID      string    `json:"id"`
+	Kind    opKind    `json:"kind"`
+	Started time.Time `json:"started"`
+
+	Source   string `json:"source,omitempty"` // project; empty for an import
+	RunID    string `json:"run_id,omitempty"` // in the source
+	RunName  string `json:"run_name"`
+	Revision string `json:"revision,omitempty"` // of the run in the source
+
+	Target string    `json:"target,omitempty"` // project; empty for a deletion
+	NewID  string    `json:"new_id,omitempty"` // in the target
+	Rows   rowCounts `json:"rows,omitempty"`   // by table, in the source
+	Files  []opFile  `json:"files,omitempty"`
+	// Alone: no other run has the name, so directories that get empty may go.
+	Alone bool `json:"alone,omitempty"`
+
+	journal string // path of the file
+	lock    *fileLock
+}
+
+const (
+	operationVersion = 1
+	journalExt       = ".json"
+)
+
+// opKind says what an operation does.
+type opKind string
+
+const (
+	opMove   opKind = "move"
+	opDelete opKind = "delete"
+	opImport opKind = "import"
+)
+
+// opFile is one media file of an operation; paths are slash-separated, relative
+// to the media directory.
+type opFile struct {
+	From string `json:"from,omitempty"` // where it lies, or for an import its name in the staging directory
+	To   string `json:"to,omitempty"`   // where it goes; empty for a deletion
+	// Shared: another run refers to From too, so it stays there.
+	Shared bool `json:"shared,omitempty"`
+}
+
+// newOperation returns an operation with an id of its own.
+func (b *Backend) newOperation(kind opKind) *operation {
+	return &operation{Version: operationVersion, ID: strings.ToLower(rand.Text()), Kind: kind, Started: b.now().UTC()}
+}
+
+// begin makes the operation known. It is locked before it has a journal, and the
+// journal is whole and durable before it has its name, so that nobody ever sees
+// an operation of a living process unlocked, or half of one.
+func (b *Backend) begin(op *operation) error {
+	data, err := json.MarshalIndent(op, "", " ")
+	if err != nil {
+		return trackio.Errorf(trackio.ErrInvalid, "operation cannot be written down: %w", err)
+	}
+	dir := b.layout.ops()
+	if err := makeDirs(b.layout.dir, dir); err != nil {
+		return wrapErr(err, "create the directory for operations", dir)
+	}
+	op.journal = filepath.Join(dir, op.ID+journalExt)
+	if op.lock, err = tryLockFile(op.lockPath()); err != nil {
+		return wrapErr(err, "lock the operation in", dir)
+	}
+	if err := writeJournal(op.journal, data); err != nil {
+		return errors.Join(wrapErr(err, "write down the operation in", dir), b.end(op))
+	}
+	return nil
+}
+
+func writeJournal(path string, data []byte) error {
+	temp := path + ".tmp"
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(temp, path)
+	}
+	if err != nil {
+		_ = os.Remove(temp)
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// end removes the journal: the operation is complete, or undone.
+func (b *Backend) end(op *operation) error {
+	err := os.Remove(op.journal)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		_ = os.Remove(op.lockPath())
+		err = nil
+	}
+	op.lock.release()
+	if err != nil {
+		return wrapErr(err, "remove the journal of an operation", op.journal)
+	}
+	return nil
+}
+
+// abandon leaves the journal where it is, for recovery to take up.
+func (op *operation) abandon() { op.lock.release() }
+
+func (op *operation) lockPath() string { return strings.TrimSuffix(op.journal, journalExt) + ".lock" }
+
+// operations reads the journals that lie in the store, owned or not.
+func (b *Backend) operations() ([]*operation, error) {
+	entries, err := os.ReadDir(b.layout.ops())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, wrapErr(err, "read the directory of operations", b.layout.ops())
+	}
+	var ops []*operation
+	for _, entry := range entries {
+		if filepath.Ext(entry.Name()) != journalExt {
+			continue
+		}
+		op, err := readOperation(filepath.Join(b.layout.ops(), entry.Name()))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it ended meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		ops = append(ops, op)
+	}
+	return ops, nil
+}
+
+func readOperation(path string) (*operation, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	op := &operation{journal: path}
+	if err := json.Unmarshal(data, op); err != nil {
+		return nil, trackio.Errorf(trackio.ErrDataLoss, "journal of an operation %s cannot be read: %w", path, err).
+			WithHint("it was not written by this program; look at it, and move it away if it is not needed")
+	}
+	if op.Version != operationVersion {
+		return nil, trackio.Errorf(errors.ErrUnsupported, "operation %s was begun by another version of this program (format %d, this one knows %d)",
+			path, op.Version, operationVersion).WithHint("finish it with the version that began it")
+	}
+	return op, nil
+}
+
+// adopt takes the lock of an interrupted operation, so that one process
+// recovers it. It reports false when the operation is under way or has ended.
+func (op *operation) adopt() (bool, error) {
+	lock, err := tryLockFile(op.lockPath())
+	if errors.Is(err, errLocked) {
+		return false, nil
+	}
+	if err != nil {
+		return false, wrapErr(err, "lock the operation", op.lockPath())
+	}
+	if _, err := os.Stat(op.journal); err != nil { // it ended before we had the lock
+		_ = os.Remove(op.lockPath())
+		lock.release()
+		return false, nil
+	}
+	op.lock = lock
+	return true, nil
+}
+
+// concerns reports whether the operation is about a run of that project.
+func (op *operation) concerns(project, id string) bool {
+	return op.Source == project && op.RunID == id || op.Target == project && op.NewID == id
+}
