@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"io"
 	"iter"
 	"slices"
@@ -81,6 +82,9 @@ func readFile(m *trackio.Media) (file, error) {
 			WithHint("export the run with bodies")
 	}
 	body, err := io.ReadAll(m.Body)
+	if errors.Is(err, context.Canceled) {
+		return file{}, err
+	}
 	if err != nil {
 		return file{}, trackio.Errorf(kindOr(err, trackio.ErrDataLoss), "cannot read media %q: %w", m.Path, err)
 	}
