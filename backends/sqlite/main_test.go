@@ -1,0 +1,31 @@
+package sqlite
+
+import (
+	"fmt"
+	"os"
+	"testing"
+)
+
+// TestMain turns this binary into a helper process when a test asks for one.
+func TestMain(m *testing.M) {
+	if name := os.Getenv("TRACKIO_SQLITE_TEST_HELPER"); name != "" {
+		helper, ok := helpers()[name]
+		if !ok {
+			fmt.Fprintln(os.Stderr, "no such helper:", name)
+			os.Exit(2)
+		}
+		if err := helper(os.Args[1:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// helpers are what this binary does as another process.
+func helpers() map[string]func(args []string) error {
+	return map[string]func(args []string) error{
+		"read": func(args []string) error { return readEverything(args[0], os.Stdout) },
+	}
+}
