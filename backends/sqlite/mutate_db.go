@@ -22,35 +22,41 @@ type writer struct {
 // openWriter opens the database at path and begins. create makes a new file.
 // The caller holds the project's lock, or is the only one to know the file.
 func (b *Backend) openWriter(ctx context.Context, path string, create bool) (*writer, error) {
+	mode, settings := "mode=rw", environmentSettings(os.Getenv)
+	if create {
+		mode, settings = "mode=rwc", append(settings, "PRAGMA journal_mode = "+journalMode(os.Getenv))
+	}
+	return startWriter(ctx, path, mode, settings)
+}
+
+// openScratch makes a new database for this process alone, which nobody reads
+// after a crash.
+func (b *Backend) openScratch(ctx context.Context, path string) (*writer, error) {
+	return startWriter(ctx, path, "mode=rwc", []string{"PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF"})
+}
+
+func startWriter(ctx context.Context, path, mode string, settings []string) (*writer, error) {
 	w := &writer{path: path}
-	if err := w.begin(ctx, create); err != nil {
+	if err := w.begin(ctx, mode, settings); err != nil {
 		w.close()
 		return nil, wrapErr(cause(ctx, err), "open for writing", path)
 	}
 	return w, nil
 }
 
-func (w *writer) begin(ctx context.Context, create bool) (err error) {
-	mode := "mode=rw"
-	if create {
-		mode = "mode=rwc"
-	}
+func (w *writer) begin(ctx context.Context, mode string, settings []string) (err error) {
 	if w.db, err = sql.Open("sqlite", dsn(w.path, mode)); err != nil {
 		return err
 	}
 	if w.Conn, err = w.db.Conn(ctx); err != nil {
 		return err
 	}
-	settings := []string{
+	settings = append([]string{
 		fmt.Sprintf("PRAGMA busy_timeout = %d", lockBudget.Milliseconds()),
 		"PRAGMA synchronous = FULL",
 		"PRAGMA secure_delete = OFF", // as Python's connections: freed pages are not overwritten
 		"PRAGMA cache_size = -16384", // KiB; more is spilled to the WAL, not held
-	}
-	if create {
-		settings = append(settings, "PRAGMA journal_mode = "+journalMode(os.Getenv))
-	}
-	settings = append(settings, environmentSettings(os.Getenv)...)
+	}, settings...)
 	for _, text := range append(settings, "BEGIN IMMEDIATE") {
 		if _, err := w.ExecContext(ctx, text); err != nil {
 			return err

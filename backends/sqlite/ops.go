@@ -68,6 +68,18 @@ func (b *Backend) newOperation(kind opKind) *operation {
 	return &operation{Version: operationVersion, ID: strings.ToLower(rand.Text()), Kind: kind, Started: b.now().UTC()}
 }
 
+// own takes the lock of an operation that is about to begin, so that what is
+// prepared under its id is left alone by others.
+func (b *Backend) own(op *operation) (err error) {
+	dir := b.ops()
+	if err := makeDirs(b.dir, dir); err != nil {
+		return wrapErr(err, "create the directory for operations", dir)
+	}
+	op.journal = filepath.Join(dir, op.ID+journalExt)
+	op.lock, err = tryLockFile(op.lockPath())
+	return wrapErr(err, "lock the operation in", dir)
+}
+
 // begin makes the operation known. It is locked before it has a journal, and the
 // journal is whole and durable before it has its name, so that nobody ever sees
 // an operation of a living process unlocked, or half of one.
@@ -76,16 +88,13 @@ func (b *Backend) begin(op *operation) error {
 	if err != nil {
 		return trackio.Errorf(trackio.ErrInvalid, "operation cannot be written down: %w", err)
 	}
-	dir := b.layout.ops()
-	if err := makeDirs(b.layout.dir, dir); err != nil {
-		return wrapErr(err, "create the directory for operations", dir)
-	}
-	op.journal = filepath.Join(dir, op.ID+journalExt)
-	if op.lock, err = tryLockFile(op.lockPath()); err != nil {
-		return wrapErr(err, "lock the operation in", dir)
+	if op.lock == nil {
+		if err := b.own(op); err != nil {
+			return err
+		}
 	}
 	if err := writeJournal(op.journal, data); err != nil {
-		return errors.Join(wrapErr(err, "write down the operation in", dir), b.end(op))
+		return errors.Join(wrapErr(err, "write down the operation in", b.ops()), b.end(op))
 	}
 	return nil
 }

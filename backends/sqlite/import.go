@@ -1,0 +1,151 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"os"
+	"path/filepath"
+
+	"github.com/trackio-go/trackio/trackio"
+)
+
+// ImportRun implements [trackio.Backend]. While the stream runs, everything goes
+// into a private staging directory: rows into a database of their own, media into
+// files. Only when the stream has ended well is the target touched: media get
+// their names, and one transaction brings the rows in.
+//
+// A run without rows and without a config cannot be stored ([trackio.ErrInvalid]),
+// since nothing would tell of it, and a media file that no row refers to
+// neither, since it would be nobody's.
+func (b *Backend) ImportRun(ctx context.Context, ref trackio.RunRef, records iter.Seq2[trackio.Record, error]) (trackio.RunInfo, error) {
+	ctx, leave, err := b.enter(ctx)
+	if err != nil {
+		return trackio.RunInfo{}, err
+	}
+	defer leave()
+	if ref.Project != trackio.CanonicalProject(ref.Project) || isRegistry(ref.Project) {
+		return trackio.RunInfo{}, trackio.Errorf(trackio.ErrInvalid, "%q is no name of a project", ref.Project)
+	}
+	if ref.ID == "" {
+		return trackio.RunInfo{}, trackio.Errorf(trackio.ErrInvalid, "a run needs an id")
+	}
+	if taken, err := b.holds(ctx, ref); err != nil {
+		return trackio.RunInfo{}, cause(ctx, err)
+	} else if taken {
+		return trackio.RunInfo{}, errTaken(ref)
+	}
+	if err := b.beforeChange(ctx); err != nil {
+		return trackio.RunInfo{}, err
+	}
+	if err := b.importRun(ctx, ref, records); err != nil {
+		return trackio.RunInfo{}, cause(ctx, err)
+	}
+	return b.GetRun(context.WithoutCancel(ctx), ref)
+}
+
+func errTaken(ref trackio.RunRef) error {
+	return trackio.Errorf(trackio.ErrExists, "project %q has a run %q already; nothing was imported", ref.Project, ref.ID).
+		WithHint("delete it first, or import into another project")
+}
+
+func (b *Backend) importRun(ctx context.Context, ref trackio.RunRef, records iter.Seq2[trackio.Record, error]) error {
+	op := b.newOperation(opImport)
+	op.Target, op.NewID = ref.Project, ref.ID
+	if err := b.own(op); err != nil {
+		return err
+	}
+	staged, err := b.stage(ctx, op, records)
+	if err != nil {
+		return errors.Join(err, b.dropStaging(op))
+	}
+	op.RunName, op.Files = staged.name, staged.files
+	if err := b.begin(op); err != nil {
+		return errors.Join(err, os.RemoveAll(b.stagingOf(op)))
+	}
+	return b.commitImport(ctx, op, staged)
+}
+
+func (b *Backend) stagingOf(op *operation) string { return filepath.Join(b.staging(), op.ID) }
+
+// dropStaging ends an import that never came to its journal.
+func (b *Backend) dropStaging(op *operation) error {
+	return errors.Join(wrapErr(os.RemoveAll(b.stagingOf(op)), "remove", b.stagingOf(op)), b.end(op))
+}
+
+// commitImport brings what was staged into the target.
+func (b *Backend) commitImport(ctx context.Context, op *operation, staged *staging) error {
+	defer staged.tree.close()
+	tree, err := openMediaTree(b.dir, b.media())
+	if err != nil {
+		return errors.Join(err, b.dropStaging(op))
+	}
+	defer tree.close()
+	media := &placing{tree: tree}
+	reached := false
+	if err = media.all(ctx, staged.tree, op.Files); err == nil {
+		reached, err = b.commitStaged(ctx, op, staged, media)
+	}
+	switch {
+	case err == nil:
+		if err := b.dropStaging(op); err != nil {
+			trackio.Note(ctx, "the run is imported; %v", err)
+		}
+		return nil
+	case !reached:
+		if errors.Is(err, errMovedOn) {
+			err = trackio.Errorf(trackio.ErrConflict, "media of run %q were put in the way meanwhile; nothing was imported", op.NewID).
+				WithHint("try again")
+		}
+		return errors.Join(err, media.undo(), b.dropStaging(op))
+	}
+	done, left := b.settle(ctx, op)
+	if done && left == nil {
+		return nil
+	}
+	return errors.Join(err, left)
+}
+
+// commitStaged runs the transaction; reached says that it was begun.
+func (b *Backend) commitStaged(ctx context.Context, op *operation, staged *staging, media *placing) (reached bool, err error) {
+	release, err := b.lockProjects(ctx, op.Target)
+	if err != nil {
+		return false, err
+	}
+	defer release()
+	if err := media.check(); err != nil {
+		return false, err
+	}
+	ref := trackio.RunRef{Project: op.Target, ID: op.NewID}
+	refused := false
+	err = b.commitTarget(ctx, op, func(ctx context.Context, w *writer) error {
+		refused = true
+		taken, err := hasRun(ctx, w, w.schema, ref.ID)
+		if err != nil {
+			return wrapErr(cause(ctx, err), "read", w.path)
+		}
+		if taken {
+			return errTaken(ref)
+		}
+		if err := checkNamed(w.schema, ref, staged.name); err != nil {
+			return err
+		}
+		refused = false
+		if err := w.attach(ctx, staged.path); err != nil {
+			return err
+		}
+		t := &transplant{w: w, from: staged.schema, fromID: ref.ID, toID: ref.ID}
+		_, err = t.run(ctx)
+		return err
+	})
+	return !refused, err
+}
+
+// checkNamed refuses a run whose id a database without ids cannot keep.
+func checkNamed(s *schema, ref trackio.RunRef, name string) error {
+	if s.key != "run_name" || ref.ID == name {
+		return nil
+	}
+	return trackio.Errorf(errors.ErrUnsupported, "project %q was written by an old Trackio, without run ids, and cannot keep the id of run %q", ref.Project, ref.ID).
+		WithHint("import it into another project")
+}
