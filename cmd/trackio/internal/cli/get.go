@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"strconv"
 	"strings"
 
 	"github.com/mattn/go-runewidth"
@@ -60,7 +61,7 @@ func (a *app) getProject() *cobra.Command {
 				return o.end()
 			}
 			a.facts("", [][2]string{
-				{"Project", clean(runs.Project())}, {"Runs", plural(runs.Len(), "run")}, {"Last step", stepText(last)},
+				{"Project", clean(runs.Project())}, {"Runs", strconv.Itoa(runs.Len())}, {"Last step", stepText(last)},
 			})
 			if runs.Len() == 0 {
 				return nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/trackio-go/trackio/trackio"
 )
@@ -110,7 +111,11 @@ func skipString(text []byte, i int) int {
 
 func unquote(token []byte) string {
 	if bytes.IndexByte(token, '\\') < 0 {
-		return strings.ToValidUTF8(string(token[1:len(token)-1]), "\ufffd")
+		text := string(token[1 : len(token)-1])
+		if !utf8.ValidString(text) {
+			text = string([]rune(text)) // each broken byte becomes U+FFFD, as in encoding/json
+		}
+		return text
 	}
 	var s string
 	if json.Unmarshal(token, &s) != nil {

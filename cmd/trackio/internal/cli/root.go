@@ -31,6 +31,7 @@ Without any configuration it works on the local Trackio directory.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return trackio.Errorf(trackio.ErrInvalid, "%w", err).WithHint("see %s --help", cmd.CommandPath())
 	})
+	root.SetHelpCommandGroupID("setup")
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddGroup(
 		&cobra.Group{ID: "read", Title: "Read:"},
@@ -66,10 +67,11 @@ Without any configuration it works on the local Trackio directory.`,
 func (a *app) group(what string) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
-			if err := cmd.Help(); err != nil || !cmd.HasParent() {
-				return err
+			if !cmd.HasParent() {
+				return cmd.Help()
 			}
-			if err := a.out.Flush(); err != nil {
+			cmd.SetOut(a.env.Stderr)
+			if err := cmd.Help(); err != nil {
 				return err
 			}
 			return trackio.Errorf(trackio.ErrInvalid, "%s needs to know what", cmd.CommandPath())

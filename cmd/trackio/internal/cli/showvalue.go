@@ -8,8 +8,12 @@ import (
 	"github.com/mattn/go-runewidth"
 )
 
-// valueWidth is how much of a long value a table shows.
-const valueWidth = 60
+// How much of a long value a table shows: of JSON less than of text and paths,
+// which are of use only when they are whole.
+const (
+	jsonWidth = 60
+	textWidth = 200
+)
 
 // showValue writes a value for a table: numbers and texts as they are, Trackio's
 // own objects by what they are, everything else as short JSON.
@@ -19,17 +23,17 @@ func showValue(value json.RawMessage) string {
 	}
 	switch value[0] {
 	case '"':
-		return clip(clean(unquote(value)), valueWidth)
+		return clip(clean(unquote(value)), textWidth)
 	case '{':
 		if text, ok := showObject(split(value)); ok {
-			return clip(clean(text), valueWidth)
+			return clip(clean(text), textWidth)
 		}
 	}
 	var b bytes.Buffer
 	if json.Compact(&b, value) != nil {
-		return clip(clean(string(value)), valueWidth)
+		return clip(clean(string(value)), jsonWidth)
 	}
-	return clip(clean(b.String()), valueWidth)
+	return clip(clean(b.String()), jsonWidth)
 }
 
 // showObject describes one of Trackio's own objects, such as an image.

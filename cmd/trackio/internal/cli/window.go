@@ -28,7 +28,7 @@ func (a *app) addWindowFlags(cmd *cobra.Command, w *window) {
 	flags.Int64Var(&w.step, "step", 0, "exactly this `step`")
 	flags.Int64Var(&w.around, "around", 0, "around this `step` (with --window)")
 	flags.StringVar(&w.atTime, "at-time", "", "around this ISO 8601 `time` (with --window)")
-	flags.Int64Var(&w.size, "window", 10, "steps before and after --around, seconds before and after --at-time")
+	flags.Int64Var(&w.size, "window", 10, "`size`: steps before and after --around, seconds before and after --at-time")
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
 		w.hasStep, w.hasAround = flags.Changed("step"), flags.Changed("around")
 		if w.size < 0 {
