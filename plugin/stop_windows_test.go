@@ -1,0 +1,4 @@
+package plugin
+
+// stopSelf does nothing: processes are not stopped on Windows.
+func stopSelf() {}
