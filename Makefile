@@ -7,7 +7,7 @@ PORTS   := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64
 
 TOOL     = $(GO) tool -modfile="$(CURDIR)/tools/go.mod"
 BUF      = cd plugin/proto && PATH="$(CURDIR)/bin/tools:$$PATH" $(TOOL) buf
-LDFLAGS  = -s -w -X main.release=$(VERSION)
+LDFLAGS  = -s -w -X main.version=$(VERSION)
 
 export CGO_ENABLED := 0
 
