@@ -174,7 +174,8 @@ func (r run) records() iter.Seq2[trackio.Record, error] {
 	}
 }
 
-// list returns the run's records in batches of that many rows.
+// list returns the run's records in batches of that many rows. They are copies:
+// a backend that changes what it is given does not change what is expected.
 func (r run) list(batch int) []trackio.Record {
 	all := []trackio.Record{&trackio.Header{
 		RunInfo: trackio.RunInfo{
@@ -184,18 +185,30 @@ func (r run) list(batch int) []trackio.Record {
 		Kinds: trackio.AllKinds,
 	}}
 	if r.config != nil {
-		all = append(all, &trackio.Config{JSON: r.config.JSON, CreatedAt: r.config.CreatedAt})
+		all = append(all, &trackio.Config{JSON: bytes.Clone(r.config.JSON), CreatedAt: r.config.CreatedAt})
 	}
 	for rows := range slices.Chunk(r.metrics, batch) {
+		rows = slices.Clone(rows)
+		for i := range rows {
+			rows[i].Metrics = bytes.Clone(rows[i].Metrics)
+		}
 		all = append(all, &trackio.Metrics{Rows: rows})
 	}
 	for rows := range slices.Chunk(r.system, batch) {
+		rows = slices.Clone(rows)
+		for i := range rows {
+			rows[i].Metrics = bytes.Clone(rows[i].Metrics)
+		}
 		all = append(all, &trackio.SystemMetrics{Rows: rows})
 	}
 	for rows := range slices.Chunk(r.alerts, batch) {
-		all = append(all, &trackio.Alerts{Rows: rows})
+		all = append(all, &trackio.Alerts{Rows: slices.Clone(rows)})
 	}
 	for rows := range slices.Chunk(r.traces, batch) {
+		rows = slices.Clone(rows)
+		for i := range rows {
+			rows[i].Messages, rows[i].Metadata = bytes.Clone(rows[i].Messages), bytes.Clone(rows[i].Metadata)
+		}
 		all = append(all, &trackio.Traces{Rows: rows})
 	}
 	for _, f := range r.media {
