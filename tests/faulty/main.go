@@ -50,12 +50,18 @@ func (f faulty) ListProjects(ctx context.Context) iter.Seq2[string, error] {
 	}
 }
 
+// badFault is an error about the attribute fault.
+type badFault struct{ error }
+
+func (b badFault) Unwrap() error         { return b.error }
+func (badFault) ConfigAttribute() string { return "fault" }
+
 func main() {
 	plugin.Serve(plugin.Define(
 		plugin.Info{Type: "faulty", Version: "1.0.0", Description: "a backend that fails on purpose"},
 		func(_ context.Context, cfg config) (trackio.Backend, error) {
 			if _, ok := kinds[cfg.Fault]; !ok && cfg.Fault != "none" && cfg.Fault != "die" && cfg.Fault != "hang" {
-				return nil, trackio.Errorf(trackio.ErrInvalid, "there is no fault %q", cfg.Fault)
+				return nil, badFault{trackio.Errorf(trackio.ErrInvalid, "there is no fault %q", cfg.Fault)}
 			}
 			return faulty{memory.New(), cfg.Fault}, nil
 		},

@@ -18,7 +18,7 @@ func (a *app) completionCommand() *cobra.Command {
 		Long: `Print a script that completes commands, flags, and the names of projects, runs,
 metrics and backends.
 
-  bash        source <(trackio completion bash)
+  bash        source <(trackio completion bash)   (needs the package bash-completion)
   zsh         source <(trackio completion zsh)
   fish        trackio completion fish | source
   powershell  trackio completion powershell | Out-String | Invoke-Expression

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/spf13/cobra"
+
+	"github.com/trackio-go/trackio/trackio"
 )
 
 // backendJSON is a configured backend in JSON.
@@ -110,7 +112,8 @@ func (a *app) configCommand() *cobra.Command {
 		Use:   "check",
 		Short: "Check the configuration file and the settings of every backend",
 		Long: `Check the configuration: the file, and each backend with its own schema. A
-mistake is shown with its file, its line and an excerpt.
+mistake is shown with its file, its line and an excerpt; a storage that cannot
+be reached now is only a warning.
 
 The file is, in this order: --config, TRACKIO_CONFIG, trackio/config.hcl in the
 user's configuration directory. Without one, the local Trackio directory is used.`,
@@ -124,7 +127,12 @@ user's configuration directory. Without one, the local Trackio directory is used
 			for _, block := range config.Backends {
 				sel := a.selection()
 				sel.Backend = block.Name
-				if _, err := a.env.Storage.Try(ctx, sel); err != nil {
+				_, err := a.env.Storage.Try(ctx, sel)
+				switch kind := trackio.KindOf(err); {
+				case err == nil:
+				case kind == trackio.ErrUnavailable, kind == trackio.ErrPermission, kind == trackio.ErrNotFound:
+					a.warn("backend %q does not open now: %v", block.Name, err)
+				default:
 					return err
 				}
 				a.linef("ok  %s (%s)", clean(block.Name), clean(block.Type))
