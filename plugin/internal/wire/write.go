@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -258,7 +259,7 @@ func (w *frameWriter) body(m *trackio.Media) (string, error) {
 			break
 		}
 		if err != nil {
-			return "", err
+			return "", unreadable(m, err)
 		}
 	}
 	sum := hex.EncodeToString(hash.Sum(nil))
@@ -269,6 +270,14 @@ func (w *frameWriter) body(m *trackio.Media) (string, error) {
 		return "", trackio.Errorf(trackio.ErrDataLoss, "media %q has the checksum %s, not %s", m.Path, sum, m.SHA256)
 	}
 	return sum, nil
+}
+
+// unreadable gives the error of a body that could not be read a kind.
+func unreadable(m *trackio.Media, err error) error {
+	if trackio.KindOf(err) != nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return trackio.Errorf(trackio.ErrDataLoss, "reading media %q: %w", m.Path, err)
 }
 
 func (w *frameWriter) end() error {
