@@ -97,6 +97,7 @@ type snapshot struct {
 	// watched are the files that must stay as they were; none when locks see to
 	// it.
 	watched []stamp
+	leave   func() // nil, or to be called when the files are closed
 }
 
 // stamp is what stat tells about a file that a change of it would alter.
@@ -149,6 +150,12 @@ func (b *Backend) openReadVia(ctx context.Context, project string, locks bool) (
 		via, watched = viaLocks, nil
 	}
 	s := &snapshot{path: path, watched: watched}
+	if via != viaImmutable && via != viaLocks {
+		quiet := false
+		if s.leave, quiet = readQuietly(path); !quiet {
+			via, s.watched = viaLocks, nil // a writer of this process is at work
+		}
+	}
 	if err := s.open(ctx, via); err != nil {
 		s.Close()
 		if isGone(err) && !locks {
@@ -286,10 +293,15 @@ func (s *snapshot) Close() error {
 	if s.Tx != nil {
 		_ = s.Rollback() // nothing was written
 	}
+	var err error
 	if s.db != nil {
-		return s.db.Close()
+		err = s.db.Close()
 	}
-	return nil
+	if s.leave != nil {
+		s.leave()
+		s.leave = nil
+	}
+	return err
 }
 
 // read calls do with a snapshot of the project and again, with a fresh one, when

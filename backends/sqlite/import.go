@@ -15,9 +15,9 @@ import (
 // files. Only when the stream has ended well is the target touched: media get
 // their names, and one transaction brings the rows in.
 //
-// A run without rows and without a config cannot be stored ([trackio.ErrInvalid]),
-// since nothing would tell of it, and a media file that no row refers to
-// neither, since it would be nobody's.
+// A run without rows and without a config cannot be stored, since nothing would
+// tell of it ([errors.ErrUnsupported]); nor a media file that no row refers to,
+// since it would be nobody's ([trackio.ErrInvalid]).
 func (b *Backend) ImportRun(ctx context.Context, ref trackio.RunRef, records iter.Seq2[trackio.Record, error]) (trackio.RunInfo, error) {
 	ctx, leave, err := b.enter(ctx)
 	if err != nil {
@@ -83,7 +83,18 @@ func (b *Backend) commitImport(ctx context.Context, op *operation, staged *stagi
 	defer tree.close()
 	media := &placing{tree: tree}
 	reached := false
-	if err = media.all(ctx, staged.tree, op.Files); err == nil {
+	err = media.all(ctx, staged.tree, op.Files)
+	if errors.Is(err, errMovedOn) { // another import took a place first
+		if err = media.undo(); err == nil {
+			staged.reroute(tree)
+			op.Files = staged.files
+			err = b.journal(op)
+		}
+		if err == nil {
+			err = media.all(ctx, staged.tree, op.Files)
+		}
+	}
+	if err == nil {
 		reached, err = b.commitStaged(ctx, op, staged, media)
 	}
 	switch {
@@ -94,7 +105,7 @@ func (b *Backend) commitImport(ctx context.Context, op *operation, staged *stagi
 		return nil
 	case !reached:
 		if errors.Is(err, errMovedOn) {
-			err = trackio.Errorf(trackio.ErrConflict, "media of run %q were put in the way meanwhile; nothing was imported", op.NewID).
+			err = trackio.Errorf(trackio.ErrConflict, "media of run %q were moved away by another program meanwhile; nothing was imported", op.NewID).
 				WithHint("try again")
 		}
 		return errors.Join(err, media.undo(), b.dropStaging(op))
@@ -134,7 +145,7 @@ func (b *Backend) commitStaged(ctx context.Context, op *operation, staged *stagi
 		if err := w.attach(ctx, staged.path); err != nil {
 			return err
 		}
-		t := &transplant{w: w, from: staged.schema, fromID: ref.ID, toID: ref.ID}
+		t := &transplant{w: w, from: staged.schema, fromID: ref.ID, toID: ref.ID, media: staged.moved}
 		_, err = t.run(ctx)
 		return err
 	})

@@ -33,6 +33,8 @@ func splitRef(filePath, project, runName string) (rel string, own bool) {
 		rel = rest[len(name)+1:]
 	} else if dir, below, ok := strings.Cut(rest, "/"); ok && isPrivateDir(dir) {
 		rel = below
+	} else if step := path.Base(path.Dir(rest)); isStep(step) {
+		rel = path.Join(step, path.Base(rest)) // the run had another name when it wrote the file
 	}
 	if trackio.CheckMediaPath(rel) != nil {
 		return "", false
@@ -99,6 +101,12 @@ func privateDir(parts ...string) string {
 func isPrivateDir(dir string) bool {
 	digits, ok := strings.CutPrefix(dir, privatePrefix)
 	return ok && len(digits) == 32 && strings.Trim(digits, "0123456789abcdef") == ""
+}
+
+// isStep reports a directory name that is a number, as that of a step is.
+func isStep(dir string) bool {
+	digits := strings.TrimPrefix(dir, "-")
+	return digits != "" && strings.Trim(digits, "0123456789") == ""
 }
 
 func slashed(p string) string { return strings.ReplaceAll(p, `\`, "/") }

@@ -17,6 +17,7 @@ type writer struct {
 	path   string
 	schema *schema
 	open   bool // a transaction is under way
+	leave  func()
 }
 
 // openWriter opens the database at path and begins. create makes a new file.
@@ -36,7 +37,11 @@ func (b *Backend) openScratch(ctx context.Context, path string) (*writer, error)
 }
 
 func startWriter(ctx context.Context, path, mode string, settings []string) (*writer, error) {
-	w := &writer{path: path}
+	leave, err := writeAlone(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	w := &writer{path: path, leave: leave}
 	if err := w.begin(ctx, mode, settings); err != nil {
 		w.close()
 		return nil, wrapErr(cause(ctx, err), "open for writing", path)
@@ -107,17 +112,20 @@ func (w *writer) commit(ctx context.Context) error {
 }
 
 // close ends the transaction, undoing what was not committed, and the connection.
-func (w *writer) close() error {
+func (w *writer) close() (err error) {
 	if w.Conn != nil {
 		if w.open {
 			_, _ = w.ExecContext(context.Background(), "ROLLBACK")
 		}
 		_ = w.Conn.Close()
+		w.Conn = nil
 	}
 	if w.db != nil {
-		return w.db.Close()
+		err = w.db.Close()
 	}
-	return nil
+	w.leave()
+	w.leave = func() {} // closing twice does no harm
+	return err
 }
 
 // exec runs a statement and returns the number of rows that it changed.

@@ -48,22 +48,33 @@ func (m *mediaTree) exists(name string) bool {
 // link or, where that cannot be, by a copy. It never overwrites: a file of that
 // name, whosever it is, is fs.ErrExist.
 func (m *mediaTree) place(ctx context.Context, source *mediaTree, from, to string) error {
-	if err := m.makeParents(to); err != nil {
-		return wrapErr(err, "create the directories of media file", to)
-	}
-	m.dirty[path.Dir(to)] = true
 	info, err := source.root.Lstat(filepath.FromSlash(from))
 	if err != nil {
 		return wrapErr(err, "read media file", from)
 	}
-	if info.Mode().IsRegular() {
-		err := linkAcross(source.root, m.root, filepath.FromSlash(from), filepath.FromSlash(to))
-		if err == nil || errors.Is(err, fs.ErrExist) {
-			return err
+	for try := 1; ; try++ {
+		if err := m.makeParents(to); err != nil {
+			return wrapErr(err, "create the directories of media file", to)
 		}
+		err := errNoLink
+		if info.Mode().IsRegular() {
+			err = linkAcross(source.root, m.root, filepath.FromSlash(from), filepath.FromSlash(to))
+		}
+		switch {
+		case err == nil, errors.Is(err, fs.ErrExist):
+			return err
+		case errors.Is(err, fs.ErrNotExist) && try < placeTries:
+			// Another process found the directory empty and removed it.
+			delete(m.dirty, path.Dir(to))
+			continue
+		}
+		return m.copy(ctx, source, from, to)
 	}
-	return m.copy(ctx, source, from, to)
 }
+
+const placeTries = 10
+
+var errNoLink = errors.New("no hard link to what is not a regular file")
 
 // linkAcross makes a hard link between two trees. Only within one tree can it be
 // made without names that others could redirect meanwhile.
@@ -127,6 +138,7 @@ func (m *mediaTree) makeParents(name string) error {
 	if dir == "." || m.dirty[dir] {
 		return nil
 	}
+	m.dirty[dir] = true
 	for d := dir; d != "."; d = path.Dir(d) {
 		if info, err := m.root.Lstat(filepath.FromSlash(d)); err == nil && info.IsDir() {
 			break
@@ -144,6 +156,9 @@ func (m *mediaTree) sync() error {
 	}
 	for dir := range m.dirty {
 		d, err := m.root.Open(filepath.FromSlash(dir))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // made for a file whose place was taken, and removed again
+		}
 		if err == nil {
 			err = errors.Join(d.Sync(), d.Close())
 		}
@@ -236,5 +251,6 @@ func (p *placing) undo() error {
 			p.tree.prune(name)
 		}
 	}
+	p.made = nil
 	return failed
 }

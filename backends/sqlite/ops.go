@@ -84,19 +84,24 @@ func (b *Backend) own(op *operation) (err error) {
 // journal is whole and durable before it has its name, so that nobody ever sees
 // an operation of a living process unlocked, or half of one.
 func (b *Backend) begin(op *operation) error {
-	data, err := json.MarshalIndent(op, "", " ")
-	if err != nil {
-		return trackio.Errorf(trackio.ErrInvalid, "operation cannot be written down: %w", err)
-	}
 	if op.lock == nil {
 		if err := b.own(op); err != nil {
 			return err
 		}
 	}
-	if err := writeJournal(op.journal, data); err != nil {
-		return errors.Join(wrapErr(err, "write down the operation in", b.ops()), b.end(op))
+	if err := b.journal(op); err != nil {
+		return errors.Join(err, b.end(op))
 	}
 	return nil
+}
+
+// journal writes the operation down, in place of what was written before.
+func (b *Backend) journal(op *operation) error {
+	data, err := json.MarshalIndent(op, "", " ")
+	if err != nil {
+		return trackio.Errorf(trackio.ErrInvalid, "operation cannot be written down: %w", err)
+	}
+	return wrapErr(writeJournal(op.journal, data), "write down the operation in", b.ops())
 }
 
 func writeJournal(path string, data []byte) error {
@@ -189,16 +194,15 @@ func (op *operation) adopt() (bool, error) {
 	if err != nil {
 		return false, wrapErr(err, "lock the operation", op.lockPath())
 	}
-	if _, err := os.Stat(op.journal); err != nil { // it ended before we had the lock
-		_ = os.Remove(op.lockPath())
-		lock.release()
-		return false, nil
+	_, err = os.Stat(op.journal)
+	if err == nil {
+		op.lock = lock
+		return true, nil
 	}
-	op.lock = lock
-	return true, nil
-}
-
-// concerns reports whether the operation is about a run of that project.
-func (op *operation) concerns(project, id string) bool {
-	return op.Source == project && op.RunID == id || op.Target == project && op.NewID == id
+	if errors.Is(err, fs.ErrNotExist) { // it ended before we had the lock
+		_ = os.Remove(op.lockPath())
+		err = nil
+	}
+	lock.release()
+	return false, wrapErr(err, "read the journal", op.journal)
 }

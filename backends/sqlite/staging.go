@@ -29,6 +29,7 @@ type staging struct {
 	rows   int64
 	places map[string]string // media path in the stream: its place
 	files  []opFile
+	moved  map[string]string // places that were taken meanwhile: those used instead
 	insert map[string]*sql.Stmt
 }
 
@@ -44,7 +45,7 @@ func (b *Backend) stage(ctx context.Context, op *operation, records iter.Seq2[tr
 		err = st.read(ctx, records)
 	}
 	if err == nil && st.rows == 0 {
-		err = trackio.Errorf(trackio.ErrInvalid, "run %q has neither rows nor a config; there is nothing to store", op.NewID)
+		err = trackio.Errorf(errors.ErrUnsupported, "run %q has neither rows nor a config, and a Trackio directory knows runs by these alone", op.NewID)
 	}
 	if err == nil {
 		err = st.w.commit(ctx)
@@ -236,6 +237,22 @@ func (st *staging) media(ctx context.Context, m *trackio.Media) error {
 	}
 	st.files = append(st.files, opFile{From: from, To: to})
 	return nil
+}
+
+// reroute gives the files whose places were taken since they were chosen a place
+// in a directory that is this import's alone.
+func (st *staging) reroute(tree *mediaTree) {
+	st.moved = map[string]string{}
+	rels := make(map[string]string, len(st.places))
+	for rel, to := range st.places {
+		rels[to] = rel
+	}
+	for i, f := range st.files {
+		if tree.exists(f.To) {
+			to := joinPrivate(rels[f.To], st.op.Target, st.op.NewID, st.op.ID)
+			st.moved[f.To], st.files[i].To = to, to
+		}
+	}
 }
 
 type countingReader struct {
