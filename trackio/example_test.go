@@ -1,0 +1,137 @@
+package trackio_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"time"
+
+	"github.com/trackio-go/trackio/trackio"
+	"github.com/trackio-go/trackio/trackio/memory"
+)
+
+// sample returns a storage with a few runs. A program opens one of its own, such
+// as the directory that Trackio writes.
+func sample() trackio.Backend {
+	b := memory.New()
+	for _, r := range []struct{ project, id, name, created, config string }{
+		{"my_project", "1", "first-try", "2023-11-05T10:00:00+00:00", `{"_Created":"2023-11-05T10:00:00+00:00"}`},
+		{"my_project", "2", "baseline", "2023-12-31T23:59:59+00:00", `{"_Created":"2023-12-31T23:59:59+00:00"}`},
+		{"my_project", "3", "tuned", "2024-03-01T10:00:00+00:00", `{"_Created":"2024-03-01T10:00:00+00:00"}`},
+		{"my_project", "4", "no-config", "2022-01-01T00:00:00+00:00", ""},
+		{"experiments", "5", "lr-0.1", "2024-05-01T10:00:00+00:00", ""},
+		{"experiments", "6", "lr-0.01", "2024-05-02T10:00:00+00:00", ""},
+	} {
+		if err := store(b, r.project, r.id, r.name, r.created, r.config); err != nil {
+			log.Fatal(err)
+		}
+	}
+	return b
+}
+
+// List all runs across projects.
+func Example() {
+	ctx := context.Background()
+	api := trackio.New(sample())
+	defer api.Close()
+
+	projects, err := api.Projects(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, project := range projects {
+		fmt.Printf("Project: %s\n", project)
+		runs, err := api.Runs(ctx, project)
+		if err != nil {
+			log.Fatal(err)
+		}
+		for run := range runs.All() {
+			fmt.Printf("  - %s\n", run.Name())
+		}
+	}
+	// Output:
+	// Project: experiments
+	//   - lr-0.1
+	//   - lr-0.01
+	// Project: my_project
+	//   - no-config
+	//   - first-try
+	//   - baseline
+	//   - tuned
+}
+
+// Clean up old runs: those whose config says that they were created before a
+// date. With the configs in the listing, the filter needs no further request.
+func ExampleRun_Delete() {
+	ctx := context.Background()
+	api := trackio.New(sample())
+	defer api.Close()
+
+	runs, err := api.RunsWith(ctx, "my_project", trackio.ListOptions{Config: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	cutoff := time.Date(2024, time.January, 1, 0, 0, 0, 0, time.UTC)
+	for run := range runs.All() {
+		config, err := run.Config(ctx)
+		if err != nil {
+			log.Fatal(err)
+		}
+		text, ok := config["_Created"].(string)
+		if !ok {
+			continue
+		}
+		created, err := trackio.ParseTime(text)
+		if err != nil || !created.Before(cutoff) {
+			continue
+		}
+		if err := run.Delete(ctx); err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println("Deleted old run:", run.Name())
+	}
+	// Output:
+	// Deleted old run: first-try
+	// Deleted old run: baseline
+}
+
+// Every run knows when it began, with a config or without.
+func ExampleRun_CreatedAt() {
+	ctx := context.Background()
+	api := trackio.New(sample())
+	defer api.Close()
+
+	runs, err := api.Runs(ctx, "my_project")
+	if err != nil {
+		log.Fatal(err)
+	}
+	cutoff := time.Date(2023, time.January, 1, 0, 0, 0, 0, time.UTC)
+	for run := range runs.All() {
+		if run.CreatedAt().Before(cutoff) {
+			fmt.Println(run.Name(), "began at", trackio.FormatTime(run.CreatedAt()))
+		}
+	}
+	// Output:
+	// no-config began at 2022-01-01T00:00:00+00:00
+}
+
+// Organize runs by moving them: all runs of one project go to another.
+func ExampleRun_Move() {
+	ctx := context.Background()
+	api := trackio.New(sample())
+	defer api.Close()
+
+	runs, err := api.Runs(ctx, "experiments")
+	if err != nil {
+		log.Fatal(err)
+	}
+	for run := range runs.All() {
+		if err := run.Move(ctx, "archive"); err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println("Moved", run.Name(), "to", run.Project())
+	}
+	// Output:
+	// Moved lr-0.1 to archive
+	// Moved lr-0.01 to archive
+}
