@@ -66,8 +66,9 @@ func (c *Client) Failed(ctx context.Context, call string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if ctx.Err() == nil && c.Lost != nil && !fromBackend(err) {
-		switch status.Code(err) {
+	code := status.Code(err)
+	if c.Lost != nil && !fromBackend(err) && callerGaveUp(ctx, code) == nil {
+		switch code {
 		case codes.Unavailable, codes.Canceled, codes.Internal:
 			if lost := c.Lost(call); lost != nil {
 				return lost

@@ -3,6 +3,7 @@ package wire
 import (
 	"context"
 	"errors"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -101,10 +102,10 @@ func decodeError(ctx context.Context, err error) error {
 		return err
 	}
 	code := st.Code()
-	if ctxErr := ctx.Err(); ctxErr != nil {
-		switch code {
-		case codes.Canceled, codes.DeadlineExceeded, codes.Unavailable:
-			return ctxErr
+	switch code {
+	case codes.Canceled, codes.DeadlineExceeded, codes.Unavailable:
+		if gaveUp := callerGaveUp(ctx, code); gaveUp != nil {
+			return gaveUp
 		}
 	}
 	kind, hint := kindOfCode(code), ""
@@ -123,6 +124,17 @@ func decodeError(ctx context.Context, err error) error {
 		return errors.New(messageOf(st))
 	}
 	return &trackio.Error{Kind: kind, Message: messageOf(st), Hint: hint}
+}
+
+// callerGaveUp returns the error of the caller's context. The other side has the
+// same deadline and may be a moment ahead with it.
+func callerGaveUp(ctx context.Context, code codes.Code) error {
+	const moment = 50 * time.Millisecond
+	deadline, ok := ctx.Deadline()
+	if ok && code != codes.Unavailable && time.Until(deadline) < moment {
+		<-ctx.Done()
+	}
+	return ctx.Err()
 }
 
 // fromBackend reports whether the backend itself made this status, and not the

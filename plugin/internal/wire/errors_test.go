@@ -187,3 +187,24 @@ func TestTextThatIsNotUTF8(t *testing.T) {
 		t.Errorf("stream: %v", err)
 	}
 }
+
+// A backend may declare what it then cannot do: the call says so.
+func TestDeclaredCapabilityThatIsNotThere(t *testing.T) {
+	client := connect(t, NewServer(&stub{}), backendv1.Capability_CAPABILITY_MOVE, backendv1.Capability_CAPABILITY_LIST_ALERTS)
+	mover, ok := trackio.As[trackio.Mover](client)
+	if !ok {
+		t.Fatal("the declared capability is missing")
+	}
+	if _, err := mover.MoveRun(t.Context(), trackio.RunRef{}, "p", trackio.MoveOptions{}); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("MoveRun: %v", err)
+	}
+	lister, _ := trackio.As[trackio.AlertLister](client)
+	for _, err := range lister.ListAlerts(t.Context(), "p", trackio.AlertOptions{}) {
+		if !errors.Is(err, errors.ErrUnsupported) {
+			t.Errorf("ListAlerts: %v", err)
+		}
+	}
+	if _, ok := trackio.As[trackio.Renamer](client); ok {
+		t.Error("a capability was handed out that was not declared")
+	}
+}
