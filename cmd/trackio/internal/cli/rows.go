@@ -58,7 +58,7 @@ func systemRows(ctx context.Context, run *trackio.Run) iter.Seq2[trackio.SystemM
 // summarize sums up a run, natively where the backend can. The names "step" and
 // "timestamp" are left out, as Python does: they are columns of their own.
 func summarize(ctx context.Context, b trackio.Backend, run *trackio.Run) (trackio.Summary, error) {
-	s, err := trackio.Summary{}, error(errors.ErrUnsupported)
+	s, err := trackio.Summary{}, errors.ErrUnsupported
 	if summarizer, ok := trackio.As[trackio.Summarizer](b); ok {
 		s, err = summarizer.SummarizeRun(ctx, run.Info().RunRef)
 	}

@@ -142,7 +142,7 @@ func (a *app) getMetric() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			found := false
+			var found bool
 			if asJSON {
 				found, err = a.printMetricJSON(ctx, f.project, run, metric, &w)
 			} else {
