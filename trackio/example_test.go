@@ -3,7 +3,6 @@ package trackio_test
 import (
 	"context"
 	"fmt"
-	"log"
 	"time"
 
 	"github.com/trackio-go/trackio/trackio"
@@ -23,7 +22,7 @@ func sample() trackio.Backend {
 		{"experiments", "6", "lr-0.01", "2024-05-02T10:00:00+00:00", ""},
 	} {
 		if err := store(b, r.project, r.id, r.name, r.created, r.config); err != nil {
-			log.Fatal(err)
+			panic(err)
 		}
 	}
 	return b
@@ -37,13 +36,13 @@ func Example() {
 
 	projects, err := api.Projects(ctx)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	for _, project := range projects {
 		fmt.Printf("Project: %s\n", project)
 		runs, err := api.Runs(ctx, project)
 		if err != nil {
-			log.Fatal(err)
+			panic(err)
 		}
 		for run := range runs.All() {
 			fmt.Printf("  - %s\n", run.Name())
@@ -69,13 +68,13 @@ func ExampleRun_Delete() {
 
 	runs, err := api.RunsWith(ctx, "my_project", trackio.ListOptions{Config: true})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	cutoff := time.Date(2024, time.January, 1, 0, 0, 0, 0, time.UTC)
 	for run := range runs.All() {
 		config, err := run.Config(ctx)
 		if err != nil {
-			log.Fatal(err)
+			panic(err)
 		}
 		text, ok := config["_Created"].(string)
 		if !ok {
@@ -86,7 +85,7 @@ func ExampleRun_Delete() {
 			continue
 		}
 		if err := run.Delete(ctx); err != nil {
-			log.Fatal(err)
+			panic(err)
 		}
 		fmt.Println("Deleted old run:", run.Name())
 	}
@@ -103,7 +102,7 @@ func ExampleRun_CreatedAt() {
 
 	runs, err := api.Runs(ctx, "my_project")
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	cutoff := time.Date(2023, time.January, 1, 0, 0, 0, 0, time.UTC)
 	for run := range runs.All() {
@@ -123,11 +122,11 @@ func ExampleRun_Move() {
 
 	runs, err := api.Runs(ctx, "experiments")
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	for run := range runs.All() {
 		if err := run.Move(ctx, "archive"); err != nil {
-			log.Fatal(err)
+			panic(err)
 		}
 		fmt.Println("Moved", run.Name(), "to", run.Project())
 	}

@@ -88,13 +88,17 @@ func TestChecked(t *testing.T) {
 // TestCheckedLeftEarly sees that a loop which is left leaves the one below too.
 func TestCheckedLeftEarly(t *testing.T) {
 	released := false
-	for range trackio.Checked(func(yield func(trackio.Record, error) bool) {
+	stream := func(yield func(trackio.Record, error) bool) {
 		defer func() { released = true }()
 		for yield(&trackio.Header{}, nil) {
 			t.Error("the stream is read on after its reader has left")
 			return
 		}
-	}) {
+	}
+	for _, err := range trackio.Checked(stream) {
+		if err != nil {
+			t.Error(err)
+		}
 		break
 	}
 	if !released {

@@ -96,7 +96,7 @@ func importFaults() []fault {
 					return r
 				}))
 				if err != nil {
-					for other, _ := range f.Backend.ListRuns(ctx, ref.Project, trackio.ListOptions{}) {
+					for other := range f.Backend.ListRuns(ctx, ref.Project, trackio.ListOptions{}) {
 						if other.Name == name {
 							_ = f.Backend.DeleteRun(ctx, other.RunRef, trackio.DeleteOptions{})
 						}
