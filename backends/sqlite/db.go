@@ -21,30 +21,30 @@ import (
 // How a database is read without leaving anything behind.
 //
 // SQLite's plain read-only mode is not that: on a cleanly closed WAL database it
-// creates -wal and -shm beside it and leaves them there. So the way depends on
-// what lies beside the file:
+// creates -wal and -shm beside it and leaves them there, and after a killed
+// writer it rewrites the -shm. So the way depends on what lies beside the file:
 //
-//   - -wal and -shm: it is in use, or its last writer was killed. Read with the
-//     locks of the WAL, the -shm opened read-only: SQLite then joins a live
-//     writer's index, or builds a private one in memory.
-//   - -wal without -shm: a copy of a database in use. Nobody has it open (who
-//     has keeps a -shm), so it is read without locks, the index in memory.
-//   - -journal: a rollback journal, in the classic mode. Plain read-only mode
-//     creates nothing there.
+//   - -wal and -shm, and a process has them open: it is in use. Read with
+//     SQLite's locks, which creates nothing that is not there.
+//   - -wal alone, or with the -shm of a killed writer: read without locks, the
+//     index of the WAL built in memory.
+//   - -journal: a rollback journal, in the classic mode. SQLite's locks again;
+//     plain read-only mode creates nothing there.
 //   - none of them: nobody is writing. Read as immutable, without locks.
 //
 // The two ways without locks rest on the files staying as they are. A writer may
 // begin at any moment, but a WAL writer leaves the database file alone until a
 // checkpoint. So what was read is handed on only after a look at the files: when
 // they are the same still, it was one state of the database. When not, the read
-// is done again (see [Backend.read]) or, once records are out, fails as a
-// conflict. The files are looked at with stat alone, never opened: closing a
-// file drops every POSIX lock that the process holds on it, SQLite's included.
+// is done again (see [Backend.read] and [exporter.steady]). The files are looked
+// at with stat alone, never opened: see [holdLocks].
+//
+// One trace can remain: when the last writer leaves just as we come with locks,
+// or while we read, nobody removes its -wal and -shm. The next writer does.
 const (
-	viaSharedWAL  = "mode=ro&readonly_shm=1"
-	viaPrivateWAL = "mode=ro&_pragma=locking_mode(exclusive)&vfs="
 	viaLocks      = "mode=ro"
 	viaImmutable  = "mode=ro&immutable=1"
+	viaPrivateWAL = "mode=ro&_pragma=locking_mode(exclusive)&vfs=" // and the file layer without locks
 )
 
 const (
@@ -95,9 +95,9 @@ type snapshot struct {
 	schema *schema
 
 	// watched are the files that must stay as they were; none when locks see to
-	// it.
+	// it, which release gives back.
 	watched []stamp
-	leave   func() // nil, or to be called when the files are closed
+	release func()
 }
 
 // stamp is what stat tells about a file that a change of it would alter.
@@ -142,24 +142,20 @@ func (b *Backend) openReadVia(ctx context.Context, project string, locks bool) (
 	if err != nil {
 		return nil, err
 	}
-	via, watched, err := chooseWay(ctx, path)
-	if err != nil {
-		return nil, wrapErr(err, "open", path)
-	}
-	if locks && via == viaImmutable {
-		via, watched = viaLocks, nil
-	}
-	s := &snapshot{path: path, watched: watched}
-	if via != viaImmutable && via != viaLocks {
-		quiet := false
-		if s.leave, quiet = readQuietly(path); !quiet {
-			via, s.watched = viaLocks, nil // a writer of this process is at work
+	s := &snapshot{path: path}
+	via := viaLocks
+	if !locks {
+		if via, s.watched, err = chooseWay(ctx, path); err != nil {
+			return nil, wrapErr(err, "open", path)
 		}
 	}
+	if via == viaLocks {
+		s.release = holdLocks(path)
+	}
 	if err := s.open(ctx, via); err != nil {
-		s.Close()
+		_ = s.Close() // it was not opened
 		if isGone(err) && !locks {
-			return nil, errStale // the -shm or -wal went while it was opened
+			return nil, errStale // the -wal or -shm went while it was opened
 		}
 		if stale := s.check(); stale != nil {
 			return nil, stale
@@ -200,28 +196,25 @@ func isRegistry(project string) bool { return strings.HasPrefix(project, "regist
 // chooseWay looks at the files of a database and returns how to read it, and
 // which files must not change meanwhile.
 func chooseWay(ctx context.Context, path string) (via string, watched []stamp, err error) {
-	for {
+	for range readTries {
 		file, err1 := stampOf(path)
 		wal, err2 := stampOf(path + "-wal")
-		shm, err3 := stampOf(path + "-shm")
-		journal, err4 := stampOf(path + "-journal")
-		if err := errors.Join(err1, err2, err3, err4); err != nil {
+		journal, err3 := stampOf(path + "-journal")
+		if err := errors.Join(err1, err2, err3); err != nil {
 			return "", nil, err
 		}
 		switch {
-		case wal.info != nil && shm.info != nil:
-			return viaSharedWAL, nil, nil
-		case journal.info != nil:
+		case journal.info != nil, wal.info != nil && inUse(path):
 			return viaLocks, nil, nil
 		case wal.size() > 0:
-			via, watched = viaPrivateWAL+lockless(), []stamp{file, wal, shm}
+			via, watched = viaPrivateWAL+lockless(), []stamp{file, wal}
 		default:
 			via, watched = viaImmutable, []stamp{file}
 		}
 		// A change in the same tick as the last one would not alter the stamp.
 		wait := clockTick - time.Since(latest(watched))
 		if wait <= 0 || wait > clockTick {
-			return via, watched, nil
+			break
 		}
 		select {
 		case <-time.After(wait):
@@ -229,6 +222,7 @@ func chooseWay(ctx context.Context, path string) (via string, watched []stamp, e
 			return "", nil, ctx.Err()
 		}
 	}
+	return via, watched, nil
 }
 
 func latest(stamps []stamp) time.Time {
@@ -293,15 +287,17 @@ func (s *snapshot) Close() error {
 	if s.Tx != nil {
 		_ = s.Rollback() // nothing was written
 	}
-	var err error
-	if s.db != nil {
-		err = s.db.Close()
+	if s.release != nil {
+		defer s.release()
 	}
-	if s.leave != nil {
-		s.leave()
-		s.leave = nil
+	switch {
+	case s.db == nil:
+		return nil
+	case s.release == nil:
+		return closeLockless(s.path, s.db)
+	default:
+		return s.db.Close()
 	}
-	return err
 }
 
 // read calls do with a snapshot of the project and again, with a fresh one, when

@@ -225,6 +225,30 @@ func countKinds(ctx context.Context, q querier, s *schema, id string) (*trackio.
 // last, and how many are not delivered. Rows are added and removed but never
 // rewritten by Trackio. An unknown run has a revision too.
 func (b *Backend) revision(ctx context.Context, q querier, s *schema, id string) (string, error) {
+	return revisionUpTo(ctx, q, s, id, nil)
+}
+
+// lastRows returns the last rowid that a run has in each table.
+func lastRows(ctx context.Context, q querier, s *schema, id string) (map[string]int64, error) {
+	last := map[string]int64{}
+	for _, name := range rowTables {
+		t := s.table(name)
+		if t == nil {
+			continue
+		}
+		var rowid int64
+		err := q.QueryRowContext(ctx, fmt.Sprintf(`SELECT coalesce(max(rowid), 0) FROM %s WHERE %s = ?`, t.name, t.key), id).Scan(&rowid)
+		if err != nil {
+			return nil, err
+		}
+		last[name] = rowid
+	}
+	return last, nil
+}
+
+// revisionUpTo is the revision without the rows that came after the last ones
+// given, by table; nil for all rows.
+func revisionUpTo(ctx context.Context, q querier, s *schema, id string, last map[string]int64) (string, error) {
 	sum := sha256.New()
 	first, err := oldest(ctx, q, s, id)
 	if err != nil {
@@ -245,14 +269,15 @@ func (b *Backend) revision(ctx context.Context, q querier, s *schema, id string)
 		if t == nil {
 			continue
 		}
+		where, args := "+"+t.key+" = ?", []any{id}
+		if last != nil {
+			where, args = where+" AND +rowid <= ?", append(args, last[name])
+		}
 		var n, from, to, pending int64
 		err := q.QueryRowContext(ctx, fmt.Sprintf(
-			`SELECT count(*), coalesce(min(rowid), 0), coalesce(max(rowid), 0) FROM %s WHERE %s = ?`, t.name, t.key), id).Scan(&n, &from, &to)
-		if err == nil && t.has["space_id"] {
-			// The + keeps the run's index out, so that the partial index of the
-			// undelivered rows serves: they are few.
-			err = q.QueryRowContext(ctx, fmt.Sprintf(
-				`SELECT count(*) FROM %s WHERE space_id IS NOT NULL AND +%s = ?`, t.name, t.key), id).Scan(&pending)
+			`SELECT count(*), coalesce(min(rowid), 0), coalesce(max(rowid), 0) FROM %s WHERE %s`, t.name, where[1:]), args...).Scan(&n, &from, &to)
+		if err == nil && n > 0 && t.has["space_id"] {
+			pending, err = countUndelivered(ctx, q, t, where, args)
 		}
 		if err != nil {
 			return "", err
@@ -262,4 +287,15 @@ func (b *Backend) revision(ctx context.Context, q querier, s *schema, id string)
 		}
 	}
 	return hex.EncodeToString(sum.Sum(nil)[:16]), nil
+}
+
+// countUndelivered counts the rows of a run that are not delivered. They are few,
+// so that their partial index serves where there is one; the + of the condition
+// keeps the index of the runs out.
+func countUndelivered(ctx context.Context, q querier, t *table, where string, args []any) (n int64, err error) {
+	if !t.pending {
+		where = where[1:]
+	}
+	err = q.QueryRowContext(ctx, fmt.Sprintf(`SELECT count(*) FROM %s WHERE space_id IS NOT NULL AND %s`, t.name, where), args...).Scan(&n)
+	return n, err
 }

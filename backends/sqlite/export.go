@@ -10,8 +10,8 @@ import (
 
 // ExportRun implements [trackio.Backend]. All of it is one state of the run: it
 // stands on one snapshot of the database, or, where the database file had to be
-// opened anew, on snapshots with the same revision of the run. A run that
-// changes in a way that would spoil this ends the stream with
+// opened anew, on snapshots in which that state is still there, be it with newer
+// rows after it. A run that changes in another way meanwhile ends the stream with
 // [trackio.ErrConflict].
 func (b *Backend) ExportRun(ctx context.Context, ref trackio.RunRef, opts trackio.ExportOptions) iter.Seq2[trackio.Record, error] {
 	return func(yield func(trackio.Record, error) bool) {
@@ -47,6 +47,7 @@ type exporter struct {
 
 	snap *snapshot
 	info trackio.RunInfo
+	last map[string]int64 // the last row of each table that belongs to the stream
 	refs *refMap
 }
 
@@ -93,7 +94,10 @@ func (e *exporter) begin() error {
 		return err
 	}
 	err = e.open(func(s *snapshot) (err error) {
-		e.info, err = e.b.getRun(e.ctx, s, s.schema, e.ref)
+		if e.info, err = e.b.getRun(e.ctx, s, s.schema, e.ref); err != nil {
+			return err
+		}
+		e.last, err = lastRows(e.ctx, s, s.schema, e.ref.ID)
 		return err
 	})
 	if err != nil {
@@ -154,9 +158,10 @@ func (e *exporter) steady(do func(*snapshot) error) error {
 	}
 }
 
-// unchanged returns ErrConflict when the run is not what the header says.
+// unchanged returns ErrConflict when the run is not what the header says. Rows
+// that a live run has gained since are none of the stream's.
 func (e *exporter) unchanged(s *snapshot) error {
-	revision, err := e.b.revision(e.ctx, s, s.schema, e.ref.ID)
+	revision, err := revisionUpTo(e.ctx, s, s.schema, e.ref.ID, e.last)
 	if err != nil {
 		return err
 	}
@@ -181,6 +186,9 @@ func (e *exporter) config() (err error) {
 
 // send hands a record to the caller.
 func (e *exporter) send(r trackio.Record) error {
+	if e.b.done.Err() != nil {
+		return errClosed
+	}
 	if err := e.ctx.Err(); err != nil {
 		return err
 	}

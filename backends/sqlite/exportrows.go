@@ -150,8 +150,8 @@ func (e *exporter) query(t *table, r rowReader, wanted bool, after *position) (s
 	for i, c := range r.columns {
 		columns[i] = t.column(c)
 	}
-	where := []string{t.key + " = ?"}
-	args := []any{e.ref.ID}
+	where := []string{t.key + " = ?", "+rowid <= ?"}
+	args := []any{e.ref.ID, e.last[t.name]}
 	limit := func(cond string, arg ...any) {
 		where = append(where, cond)
 		args = append(args, arg...)

@@ -26,6 +26,8 @@ func TestMain(m *testing.M) {
 // helpers are what this binary does as another process.
 func helpers() map[string]func(args []string) error {
 	return map[string]func(args []string) error{
-		"read": func(args []string) error { return readEverything(args[0], os.Stdout) },
+		"write":     writeRows,
+		"lock-file": lockFileHelper,
+		"read":      func(args []string) error { return readEverything(args[0], os.Stdout) },
 	}
 }

@@ -20,8 +20,10 @@ func TestSplitRef(t *testing.T) {
 		{"vision/team/sweep 1/2/x.png", "vision", "team/sweep 1", "2/x.png"},
 		{`vision\team\sweep 1\2\x.png`, "vision", "team/sweep 1", "2/x.png"},
 		{"größe/größe-π/0/x", "größe", "größe-π", "0/x"},
-		{"p/other/0/x.png", "p", "run", "other/0/x.png"}, // renamed since
-		{"p/running/0/x.png", "p", "run", "running/0/x.png"},
+		{"p/other/0/x.png", "p", "run", "0/x.png"}, // renamed since
+		{"p/team/other/-3/x.png", "p", "run", "-3/x.png"},
+		{"p/running/0/x.png", "p", "run", "0/x.png"},
+		{"p/running/x.png", "p", "run", "running/x.png"},
 		{"p/files/0/x.png", "p", "files", "0/x.png"},
 		{"p/files/notes.txt", "p", "zoo", "files/notes.txt"},
 		{"p/0/x.png", "p", "", "0/x.png"},

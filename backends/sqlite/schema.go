@@ -36,6 +36,7 @@ type table struct {
 	has     map[string]bool
 	key     string          // the column that identifies a run; "" for tables without
 	leading map[string]bool // columns that an index begins with
+	pending bool            // a partial index holds the rows that have a space_id
 }
 
 // indexed reports that the rows of a run are found without reading the others.
@@ -161,18 +162,23 @@ func readTable(ctx context.Context, q querier, name string) (*table, error) {
 }
 
 func (t *table) readIndexes(ctx context.Context, q querier) error {
-	rows, err := q.QueryContext(ctx, `SELECT c.name FROM pragma_index_list(?) i, pragma_index_info(i.name) c
-		WHERE NOT i.partial AND c.seqno = 0 AND c.name IS NOT NULL`, t.name)
+	rows, err := q.QueryContext(ctx, `SELECT c.name, i.partial FROM pragma_index_list(?) i, pragma_index_info(i.name) c
+		WHERE c.seqno = 0 AND c.name IS NOT NULL`, t.name)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var column string
-		if err := rows.Scan(&column); err != nil {
+		var partial bool
+		if err := rows.Scan(&column, &partial); err != nil {
 			return err
 		}
-		t.leading[column] = true
+		if !partial {
+			t.leading[column] = true
+		} else if column == "space_id" {
+			t.pending = true
+		}
 	}
 	return rows.Err()
 }
