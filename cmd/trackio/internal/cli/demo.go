@@ -165,11 +165,12 @@ func (a *app) demoStep(ctx context.Context, config string, step demoStep) error 
 	if a.noColor {
 		args = append([]string{"--no-color"}, args...)
 	}
-	if code := Run(ctx, &env, args); code != 0 {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
+	switch code := Run(ctx, &env, args); {
+	case code == 0:
+		return nil
+	case ctx.Err() != nil:
+		return fmt.Errorf("%w: %w", errReported, ctx.Err())
+	default:
 		return fmt.Errorf("the demo stopped: its command ended with exit code %d", code)
 	}
-	return nil
 }

@@ -67,9 +67,12 @@ func exitTable() string {
 	return strings.TrimRight(b.String(), "\n")
 }
 
+// errReported marks an error that is on stderr already.
+var errReported = errors.New("reported already")
+
 // report prints an error for a person: what happened, then the way out.
 func report(w io.Writer, paint painter, code int, err error) {
-	if code == 0 {
+	if code == 0 || errors.Is(err, errReported) {
 		return
 	}
 	message := err.Error()

@@ -22,6 +22,7 @@ Without any configuration it works on the local Trackio directory.`,
   trackio list runs --project mnist
   trackio get metric --project mnist --run first --metric loss --json
   trackio move run --project mnist --run first --to archive`,
+		Version:       a.env.Version.Version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
@@ -31,6 +32,7 @@ Without any configuration it works on the local Trackio directory.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return trackio.Errorf(trackio.ErrInvalid, "%w", err).WithHint("see %s --help", cmd.CommandPath())
 	})
+	root.SetVersionTemplate("trackio {{.Version}} (Go)\n")
 	root.SetHelpCommandGroupID("setup")
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddGroup(

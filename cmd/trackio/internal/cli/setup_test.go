@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -59,6 +60,9 @@ func TestVersion(t *testing.T) {
 	}
 	if got := r.ok("version"); !strings.HasPrefix(got, "trackio 1.2.3 (Go)\n") || !strings.Contains(got, "pip") {
 		t.Errorf("got %s", got)
+	}
+	if got := r.ok("--version"); got != "trackio 1.2.3 (Go)\n" {
+		t.Errorf("--version prints %q", got)
 	}
 	if len(r.opened) != 0 {
 		t.Error("version opened a backend")
@@ -149,6 +153,7 @@ func leaves(cmd *cobra.Command) []*cobra.Command {
 func TestDemo(t *testing.T) {
 	temp := t.TempDir()
 	t.Setenv("TMPDIR", temp)
+	t.Setenv("TMP", temp) // the same on Windows
 	r := newRig(t)
 	r.vars["TRACKIO_BACKEND"], r.vars["TRACKIO_CONFIG"] = "mine", "/mine.hcl"
 	out := r.ok("demo")
@@ -170,10 +175,32 @@ func TestDemo(t *testing.T) {
 	}
 }
 
+// An interrupted demo says so once, and cleans up.
+func TestDemoInterrupted(t *testing.T) {
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	t.Setenv("TMP", temp) // the same on Windows
+	r := newRig(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	r.wrap = func(b trackio.Backend) trackio.Backend {
+		if len(r.opened) == 3 {
+			cancel()
+		}
+		return b
+	}
+	got := r.runContext(ctx, "demo")
+	if got.code != 130 || strings.Count(got.errOut, "interrupted") != 1 {
+		t.Errorf("%d %q", got.code, got.errOut)
+	}
+	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
+		t.Errorf("the demo left %v, %v", left, err)
+	}
+}
+
 func TestDemoDir(t *testing.T) {
 	r := newRig(t)
 	dir := filepath.Join(t.TempDir(), "new dir")
-	if out := r.ok("demo", "--dir", dir); !strings.Contains(out, "export TRACKIO_CONFIG='"+dir+"/config.hcl'") {
+	if out := r.ok("demo", "--dir", dir); !strings.Contains(out, "export TRACKIO_CONFIG='"+filepath.Join(dir, "config.hcl")+"'") {
 		t.Errorf("got %s", out)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "config.hcl")); err != nil {
