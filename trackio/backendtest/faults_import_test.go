@@ -96,8 +96,8 @@ func importFaults() []fault {
 					return r
 				}))
 				if err != nil {
-					for other := range f.Backend.ListRuns(ctx, ref.Project, trackio.ListOptions{}) {
-						if other.Name == name {
+					for other, failed := range f.Backend.ListRuns(ctx, ref.Project, trackio.ListOptions{}) {
+						if failed == nil && other.Name == name {
 							_ = f.Backend.DeleteRun(ctx, other.RunRef, trackio.DeleteOptions{})
 						}
 					}

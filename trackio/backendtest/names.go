@@ -32,12 +32,16 @@ func odd() []string {
 	}
 }
 
-// lifeOf imports a run, finds it, moves it there and back when the backend can,
-// and deletes it.
+// lifeOf imports a run, finds it, moves it when the backend can, and deletes it.
 func lifeOf(ctx context.Context, e *Env, ref trackio.RunRef, target string, r run) error {
 	if _, err := put(ctx, e.Backend, ref, r); err != nil {
 		return err
 	}
+	return restOfLife(ctx, e, ref, target, r)
+}
+
+// restOfLife is lifeOf for a run that is there.
+func restOfLife(ctx context.Context, e *Env, ref trackio.RunRef, target string, r run) error {
 	if err := holds(ctx, e.Backend, ref, r); err != nil {
 		return err
 	}
@@ -91,17 +95,7 @@ func namesAsIDs(ctx context.Context, e *Env) error {
 		return fmt.Errorf("ListRuns lists %d runs, want %d", len(infos), len(runs))
 	}
 	for ref, r := range runs {
-		got, _, err := export(ctx, e.Backend, ref, trackio.ExportOptions{})
-		if err == nil {
-			err = diff(r, got)
-		}
-		if err == nil {
-			err = e.Backend.DeleteRun(ctx, ref, trackio.DeleteOptions{})
-		}
-		if err == nil {
-			err = lifeOf(ctx, e, ref, target, r)
-		}
-		if err != nil {
+		if err := restOfLife(ctx, e, ref, target, r); err != nil {
 			return fmt.Errorf("a run with the id %q: %w", short(ref.ID), err)
 		}
 	}
@@ -190,7 +184,7 @@ func namesOfProjects(ctx context.Context, e *Env) error {
 		if err := lifeOf(ctx, e, trackio.RunRef{Project: project, ID: "life"}, target, full(e.Key(), "a").delivered()); err != nil {
 			return fmt.Errorf("project %q: %w", project, err)
 		}
-		if err := lifeOf(ctx, e, trackio.RunRef{Project: target, ID: "life"}, project, full(e.Key(), "a").delivered()); err != nil {
+		if err := lifeOf(ctx, e, trackio.RunRef{Project: target, ID: "life"}, project, small(e.Key(), "a")); err != nil {
 			return fmt.Errorf("into project %q: %w", project, err)
 		}
 		if err := holds(ctx, e.Backend, kept, r); err != nil {
