@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"os"
-	"path/filepath"
 
 	"github.com/trackio-go/trackio/trackio"
 )
@@ -57,20 +55,13 @@ func (b *Backend) importRun(ctx context.Context, ref trackio.RunRef, records ite
 	}
 	staged, err := b.stage(ctx, op, records)
 	if err != nil {
-		return errors.Join(err, b.dropStaging(op))
+		return errors.Join(err, b.end(op))
 	}
 	op.RunName, op.Files = staged.name, staged.files
 	if err := b.begin(op); err != nil {
-		return errors.Join(err, os.RemoveAll(b.stagingOf(op)))
+		return err
 	}
 	return b.commitImport(ctx, op, staged)
-}
-
-func (b *Backend) stagingOf(op *operation) string { return filepath.Join(b.staging(), op.ID) }
-
-// dropStaging ends an import that never came to its journal.
-func (b *Backend) dropStaging(op *operation) error {
-	return errors.Join(wrapErr(os.RemoveAll(b.stagingOf(op)), "remove", b.stagingOf(op)), b.end(op))
 }
 
 // commitImport brings what was staged into the target.
@@ -78,7 +69,7 @@ func (b *Backend) commitImport(ctx context.Context, op *operation, staged *stagi
 	defer staged.tree.close()
 	tree, err := openMediaTree(b.dir, b.media())
 	if err != nil {
-		return errors.Join(err, b.dropStaging(op))
+		return errors.Join(err, b.end(op))
 	}
 	defer tree.close()
 	media := &placing{tree: tree}
@@ -99,7 +90,7 @@ func (b *Backend) commitImport(ctx context.Context, op *operation, staged *stagi
 	}
 	switch {
 	case err == nil:
-		if err := b.dropStaging(op); err != nil {
+		if err := b.end(op); err != nil {
 			trackio.Note(ctx, "the run is imported; %v", err)
 		}
 		return nil
@@ -108,7 +99,7 @@ func (b *Backend) commitImport(ctx context.Context, op *operation, staged *stagi
 			err = trackio.Errorf(trackio.ErrConflict, "media of run %q were moved away by another program meanwhile; nothing was imported", op.NewID).
 				WithHint("try again")
 		}
-		return errors.Join(err, media.undo(), b.dropStaging(op))
+		return errors.Join(err, media.undo(), b.end(op))
 	}
 	done, left := b.settle(ctx, op)
 	if done && left == nil {

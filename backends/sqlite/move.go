@@ -254,7 +254,7 @@ func (b *Backend) commitWork(ctx context.Context, w *writer, work func(context.C
 }
 
 func (b *Backend) publishTarget(ctx context.Context, op *operation, work func(context.Context, *writer) error) error {
-	dir := filepath.Join(b.staging(), op.ID)
+	dir := b.stagingOf(op)
 	if err := makeDirs(b.dir, dir); err != nil {
 		return wrapErr(err, "create the directory", dir)
 	}

@@ -13,11 +13,11 @@ import (
 // returned nil survives a power failure.
 type writer struct {
 	*sql.Conn
-	db     *sql.DB
-	path   string
-	schema *schema
-	open   bool // a transaction is under way
-	leave  func()
+	db      *sql.DB
+	path    string
+	schema  *schema
+	open    bool // a transaction is under way
+	release func()
 }
 
 // openWriter opens the database at path and begins. create makes a new file.
@@ -37,11 +37,7 @@ func (b *Backend) openScratch(ctx context.Context, path string) (*writer, error)
 }
 
 func startWriter(ctx context.Context, path, mode string, settings []string) (*writer, error) {
-	leave, err := writeAlone(ctx, path)
-	if err != nil {
-		return nil, err
-	}
-	w := &writer{path: path, leave: leave}
+	w := &writer{path: path, release: holdLocks(path)}
 	if err := w.begin(ctx, mode, settings); err != nil {
 		w.close()
 		return nil, wrapErr(cause(ctx, err), "open for writing", path)
@@ -123,8 +119,10 @@ func (w *writer) close() (err error) {
 	if w.db != nil {
 		err = w.db.Close()
 	}
-	w.leave()
-	w.leave = func() {} // closing twice does no harm
+	if w.release != nil {
+		w.release()
+		w.release = nil // closing twice does no harm
+	}
 	return err
 }
 

@@ -122,8 +122,13 @@ func writeJournal(path string, data []byte) error {
 	return syncDir(filepath.Dir(path))
 }
 
+// stagingOf is the directory in which an operation prepares what is not visible
+// yet. It exists only when something is in it.
+func (b *Backend) stagingOf(op *operation) string { return filepath.Join(b.staging(), op.ID) }
+
 // end removes the journal: the operation is complete, or undone.
 func (b *Backend) end(op *operation) error {
+	_ = os.RemoveAll(b.stagingOf(op)) // what is left of it is swept by later changes
 	err := os.Remove(op.journal)
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		_ = os.Remove(op.lockPath())

@@ -69,7 +69,6 @@ func (b *Backend) settle(ctx context.Context, op *operation) (done bool, err err
 		op.abandon()
 		return false, err
 	}
-	_ = os.RemoveAll(filepath.Join(b.staging(), op.ID))
 	return done, b.end(op)
 }
 
@@ -100,7 +99,7 @@ func (b *Backend) settleImport(ctx context.Context, op *operation) (bool, error)
 	if err != nil || arrived {
 		return arrived, err
 	}
-	return false, b.removeCopies(ctx, op, filepath.Join(b.staging(), op.ID), true)
+	return false, b.removeCopies(ctx, op, b.stagingOf(op), true)
 }
 
 func (b *Backend) settleMove(ctx context.Context, op *operation) (bool, error) {
