@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"testing"
+
+	"github.com/trackio-go/trackio/trackio"
 )
 
 // BenchmarkVersion is what a command costs before it does anything.
@@ -16,4 +18,18 @@ func BenchmarkVersion(b *testing.B) {
 			b.Fatal(out.String())
 		}
 	}
+}
+
+// BenchmarkMetricRows is what a row of "get metric --json" costs here.
+func BenchmarkMetricRows(b *testing.B) {
+	r := newRig(b)
+	rows := make([]trackio.MetricsRow, 10_000)
+	for i := range rows {
+		rows[i] = trackio.MetricsRow{Timestamp: at(i), Step: int64(i), Metrics: []byte(`{"train/loss":0.25,"acc":0.5,"note":"step"}`)}
+	}
+	r.add("p", "1", "long", begin(), &trackio.Metrics{Rows: rows})
+	for b.Loop() {
+		r.ok("get", "metric", "--project", "p", "--run", "long", "--metric", "acc", "--json")
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(rows)), "ns/row")
 }

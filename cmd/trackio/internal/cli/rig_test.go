@@ -15,7 +15,7 @@ import (
 
 // rig runs command lines in process, on a storage in memory.
 type rig struct {
-	t     *testing.T
+	t     testing.TB
 	store *memory.Store
 	env   Env
 	vars  map[string]string
@@ -29,7 +29,7 @@ type rig struct {
 
 var testNow = time.Date(2026, 2, 1, 12, 0, 0, 0, time.UTC)
 
-func newRig(t *testing.T) *rig {
+func newRig(t testing.TB) *rig {
 	r := &rig{t: t, store: memory.NewStore(), vars: map[string]string{}, tryErr: map[string]error{}}
 	r.config = Config{Path: "/etc/trackio.hcl", Default: "local", Backends: []BackendBlock{
 		{Type: "sqlite", Name: "local", At: "/etc/trackio.hcl:3"}, {Type: "s3", Name: "team", At: "/etc/trackio.hcl:6"},
