@@ -188,10 +188,25 @@ func (c *Config) context() *hcl.EvalContext {
 	return &hcl.EvalContext{Functions: map[string]function.Function{"env": env}}
 }
 
-// invalid makes an error of diagnostics: each with file, line and excerpt.
-func (c *Config) invalid(diags hcl.Diagnostics) error {
+// invalid makes an error of diagnostics: each with file, line and excerpt, in
+// which secrets are blotted out.
+func (c *Config) invalid(diags hcl.Diagnostics, secrets ...hcl.Range) error {
+	files := c.files
+	if file := c.files[c.Path]; file != nil && len(secrets) > 0 {
+		shown := *file
+		shown.Bytes = bytes.Clone(file.Bytes)
+		for _, secret := range secrets {
+			text := shown.Bytes[secret.Start.Byte:secret.End.Byte]
+			for i := range text {
+				if text[i] != '\n' {
+					text[i] = '*'
+				}
+			}
+		}
+		files = map[string]*hcl.File{c.Path: &shown}
+	}
 	var text bytes.Buffer
-	writer := hcl.NewDiagnosticTextWriter(&text, c.files, 100, false)
+	writer := hcl.NewDiagnosticTextWriter(&text, files, 100, false)
 	if err := writer.WriteDiagnostics(diags); err != nil {
 		return trackio.Errorf(trackio.ErrInvalid, "%w", diags)
 	}

@@ -174,6 +174,20 @@ func TestMistakesInABlock(t *testing.T) {
 	}
 }
 
+func TestSecretsAreNotShown(t *testing.T) {
+	for name, body := range map[string]string{
+		"found by the host":    "token = [\"hunter2\"]",
+		"found by the backend": "token = \"hunter2\"\ntrouble = \"bad token\"",
+		"on the same line":     "auth {\n  user = \"x\"\n}\ntoken = \"hunter2\" + 1",
+	} {
+		cfg := config(t, body)
+		_, err := testHost().Open(t.Context(), cfg, cfg.Blocks[0])
+		if !errors.Is(err, trackio.ErrInvalid) || !strings.Contains(err.Error(), "token") || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestMistakeThatComesFromAVariable(t *testing.T) {
 	t.Setenv("TEST_DEEP", "perhaps")
 	cfg := config(t, "")

@@ -217,7 +217,7 @@ func (c *Client) notStarted(ctx context.Context, err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		return trackio.Errorf(trackio.ErrPermission, "%s cannot be started: %w", c.block.describe(), err).
 			WithHint("make the file executable")
-	case c.process != nil && c.process.cmd.ProcessState != nil && !c.process.killed.Load():
+	case c.process != nil && c.process.endedByItself():
 		return trackio.Errorf(trackio.ErrBackendDied, "%s ended before it was ready (%s)%s", c.block.describe(), c.process.state(), c.lastWords())
 	}
 	return trackio.Errorf(trackio.ErrUnavailable, "%s did not start: %w%s", c.block.describe(), err, c.lastWords()).
@@ -284,7 +284,7 @@ func (c *Client) refused(cfg *Config, found []*backendv1.Diagnostic, diags hcl.D
 		return &trackio.Error{Kind: kind, Message: d.Summary, Hint: d.Detail}
 	}
 	var typed *trackio.Error
-	if err := cfg.invalid(diags); errors.As(err, &typed) {
+	if err := cfg.invalid(diags, c.values.secrets...); errors.As(err, &typed) {
 		return &trackio.Error{Kind: kind, Message: typed.Message, Err: typed.Err}
 	}
 	return trackio.Errorf(kind, "%w", diags)

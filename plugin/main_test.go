@@ -74,6 +74,8 @@ func openTest(_ context.Context, cfg testConfig) (*troubled, error) {
 	switch cfg.Trouble {
 	case "bad dir":
 		return nil, attributeError{"dir", trackio.Errorf(trackio.ErrPermission, "%s cannot be read", cfg.Dir).WithHint("chmod it")}
+	case "bad token":
+		return nil, attributeError{"token", errors.New("token is too old")}
 	case "bad mirror":
 		return nil, attributeError{"mirror.1.user", errors.New("nobody of that name")}
 	case "no network":

@@ -8,7 +8,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"syscall"
 	"time"
 
@@ -37,7 +37,9 @@ type process struct {
 	toStdout *io.PipeWriter
 	done     chan struct{} // closed when the process has ended
 	err      error         // how, then
-	killed   atomic.Bool   // by this host
+
+	mu     sync.Mutex // of the start and of killed
+	killed bool       // by this host
 }
 
 // newProcess prepares a program. spec carries the variables of go-plugin.
@@ -64,6 +66,11 @@ func newProcess(p program, env []string, spec *exec.Cmd, stderr *stderrLog) (*pr
 // open for writing in a process that is just being started: that passes.
 func (p *process) Start(ctx context.Context) error {
 	defer p.started()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.killed {
+		return p.failed(context.Canceled)
+	}
 	err := p.cmd.Start()
 	for errors.Is(err, syscall.ETXTBSY) && ctx.Err() == nil {
 		time.Sleep(10 * time.Millisecond)
@@ -75,10 +82,7 @@ func (p *process) Start(ctx context.Context) error {
 		err = p.cmd.Start()
 	}
 	if err != nil {
-		p.release()
-		p.err = err
-		close(p.done)
-		return err
+		return p.failed(err)
 	}
 	go func() {
 		p.err = p.cmd.Wait()
@@ -86,6 +90,14 @@ func (p *process) Start(ctx context.Context) error {
 		close(p.done)
 	}()
 	return nil
+}
+
+// failed ends a process that has not begun.
+func (p *process) failed(err error) error {
+	p.release()
+	p.err = err
+	close(p.done)
+	return err
 }
 
 func (p *process) release() {
@@ -127,13 +139,29 @@ func (p *process) Wait(context.Context) error {
 }
 
 // Kill implements go-plugin's runner. A process that is just ending is left to
-// end in its own way, which says more than that it was killed.
+// end in its own way, which says more than that it was killed; one that has not
+// begun does not begin.
 func (p *process) Kill(context.Context) error {
-	if p.cmd.Process != nil && !p.ended(20*time.Millisecond) {
-		p.killed.Store(true)
+	if p.ended(20 * time.Millisecond) {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.killed = true
+	if p.cmd.Process != nil {
 		killTree(p.cmd.Process)
 	}
 	return nil
+}
+
+// endedByItself reports whether the process has ended and not been killed here.
+func (p *process) endedByItself() bool {
+	if !p.ended(0) {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cmd.ProcessState != nil && !p.killed
 }
 
 // Stdout implements go-plugin's runner.
@@ -148,6 +176,8 @@ func (p *process) Name() string { return p.cmd.Path }
 
 // ID implements go-plugin's runner.
 func (p *process) ID() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.cmd.Process == nil {
 		return ""
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 	ctyjson "github.com/zclconf/go-cty/cty/json"
 
@@ -33,6 +34,7 @@ type values struct {
 	ctx      *hcl.EvalContext
 	settings []Setting
 	places   map[string]hcl.Range // by path, joined with dots
+	secrets  []hcl.Range          // what must not be shown
 	diags    hcl.Diagnostics
 }
 
@@ -42,7 +44,7 @@ func (c *Config) decode(b *Block, body hcl.Body, schema *backendv1.Schema) (*val
 	v := &values{cfg: c, ctx: c.context(), places: map[string]hcl.Range{"": b.place}}
 	object := v.body(body, schema, "", b.place)
 	if v.diags.HasErrors() {
-		return v, nil, c.invalid(v.diags)
+		return v, nil, c.invalid(v.diags, v.secrets...)
 	}
 	config, err := json.Marshal(object)
 	return v, config, err
@@ -103,6 +105,9 @@ func (v *values) attribute(a *backendv1.Attribute, given *hcl.Attribute, prefix 
 	value, source, fromFile := cty.NilVal, "", false
 	if given != nil {
 		v.places[name] = given.Expr.Range()
+		if _, call := given.Expr.(*hclsyntax.FunctionCallExpr); a.GetSensitive() && !call {
+			v.secrets = append(v.secrets, given.Expr.Range())
+		}
 		got, diags := valueOf(given, ctyType(a.GetType()), v.ctx)
 		v.diags = append(v.diags, diags...)
 		if diags.HasErrors() {
