@@ -32,7 +32,12 @@ func hanging(t *testing.T) (cmd *exec.Cmd, stderr *bytes.Buffer) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(700 * time.Millisecond)
+	for deadline := time.Now().Add(10 * time.Second); len(children(t, cmd.Process.Pid)) == 0; time.Sleep(20 * time.Millisecond) {
+		if runtime.GOOS != "linux" || time.Now().After(deadline) {
+			break
+		}
+	}
+	time.Sleep(500 * time.Millisecond) // for the connection; an interrupt is as good before it
 	return cmd, stderr
 }
 
