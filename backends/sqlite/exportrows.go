@@ -192,8 +192,8 @@ func (e *exporter) query(t *table, r rowReader, wanted bool, after *position) (s
 		strings.Join(columns, ", "), t.name, strings.Join(where, " AND ")), args
 }
 
-// inTimes reports whether a row is wanted by its timestamp; one that is no time
-// is.
+// inTimes reports whether a row is wanted by its timestamp. One that is no time
+// cannot be judged here and is left to the caller.
 func (e *exporter) inTimes(timestamp string) bool {
 	from, to := e.opts.Times.From, e.opts.Times.To
 	if from == nil && to == nil {

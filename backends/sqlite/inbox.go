@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/trackio-go/trackio/trackio"
 )
@@ -51,9 +52,9 @@ func (b *Backend) addPending(ctx context.Context, project, key string, runs []tr
 // is no row is passed over: the last one may be half written. A file that is
 // imported and removed meanwhile is, too.
 func (b *Backend) eachFragment(ctx context.Context, visit func(fragment)) error {
-	files, err := filepath.Glob(filepath.Join(globEscape(b.inbox()), "*", "*.jsonl"))
+	files, err := b.fragmentFiles()
 	if err != nil {
-		return wrapErr(err, "list the inbox", b.inbox())
+		return err
 	}
 	for _, path := range files {
 		if err := ctx.Err(); err != nil {
@@ -66,18 +67,30 @@ func (b *Backend) eachFragment(ctx context.Context, visit func(fragment)) error 
 	return nil
 }
 
-// globEscape makes every character of a directory's name stand for itself.
-func globEscape(dir string) string {
-	out := make([]byte, 0, len(dir))
-	for i := range len(dir) {
-		switch c := dir[i]; c {
-		case '*', '?', '[':
-			out = append(out, '[', c, ']')
-		default:
-			out = append(out, c)
+// fragmentFiles returns the files of the inbox in the order of their names. A
+// directory that goes meanwhile has none.
+func (b *Backend) fragmentFiles() ([]string, error) {
+	writers, err := os.ReadDir(b.inbox())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, wrapErr(err, "list the inbox", b.inbox())
+	}
+	var files []string
+	for _, writer := range writers {
+		if !writer.IsDir() {
+			continue
+		}
+		dir := filepath.Join(b.inbox(), writer.Name())
+		entries, err := os.ReadDir(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, wrapErr(err, "list the inbox", dir)
+		}
+		for _, entry := range entries {
+			if strings.HasSuffix(entry.Name(), ".jsonl") && !entry.IsDir() {
+				files = append(files, filepath.Join(dir, entry.Name()))
+			}
 		}
 	}
-	return string(out)
+	return files, nil
 }
 
 func readFragments(path string, visit func(fragment)) error {

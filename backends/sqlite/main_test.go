@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"testing"
+
+	"github.com/trackio-go/trackio/trackio"
 )
 
 // TestMain turns this binary into a helper process when a test asks for one.
@@ -15,7 +17,7 @@ func TestMain(m *testing.M) {
 			os.Exit(2)
 		}
 		if err := helper(os.Args[1:]); err != nil {
-			fmt.Fprintln(os.Stderr, err)
+			fmt.Fprintf(os.Stderr, "%v: %v\n", trackio.KindOf(err), err)
 			os.Exit(1)
 		}
 		os.Exit(0)

@@ -308,14 +308,16 @@ func copyTree(t testing.TB, from, to, without string) {
 	if without == "" {
 		return
 	}
-	left, err := filepath.Glob(filepath.Join(globEscape(to), "*"+without))
-	if err != nil || len(left) == 0 {
-		t.Fatalf("nothing ends in %s: %v", without, err)
-	}
-	for _, path := range left {
-		if err := os.Remove(path); err != nil {
-			t.Fatal(err)
+	removed := 0
+	err := filepath.WalkDir(to, func(path string, _ os.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(path, without) {
+			removed++
+			err = os.Remove(path)
 		}
+		return err
+	})
+	if err != nil || removed == 0 {
+		t.Fatalf("%d files end in %s: %v", removed, without, err)
 	}
 }
 

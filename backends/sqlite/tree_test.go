@@ -48,3 +48,8 @@ func sameTree(t testing.TB, dir, before string) {
 		t.Errorf("the directory changed:\nbefore\n%s\nafter\n%s", before, after)
 	}
 }
+
+// globEscape makes every character of a directory's name stand for itself.
+func globEscape(dir string) string {
+	return strings.NewReplacer("*", "[*]", "?", "[?]", "[", "[[]").Replace(dir)
+}
