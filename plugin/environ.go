@@ -15,6 +15,7 @@ var environment = [...]string{
 	"SSL_CERT_FILE", "SSL_CERT_DIR",
 	"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
 	"XDG_*", "HF_HOME", "TRACKIO_*",
+	"GODEBUG", "GOTRACEBACK", "GOMAXPROCS", "GOMEMLIMIT", "GORACE", "GOCOVERDIR", // of Go's runtime
 }
 
 var windowsEnvironment = [...]string{

@@ -150,8 +150,8 @@ func (h *Host) launch(ctx context.Context, c *Client, p program) error {
 		Logger:           hclog.New(&hclog.LoggerOptions{Level: hclog.Off}),
 		GRPCDialOptions:  wire.DialOptions(),
 		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: base},
-		SyncStdout:       c.stderr,
-		SyncStderr:       c.stderr,
+		SyncStdout:       c.stderr.source(),
+		SyncStderr:       c.stderr.source(),
 		RunnerFunc: func(_ hclog.Logger, spec *exec.Cmd, dir string) (runner.Runner, error) {
 			defer close(started)
 			c.dir = dir
@@ -162,7 +162,7 @@ func (h *Host) launch(ctx context.Context, c *Client, p program) error {
 				}
 				p.path = file
 			}
-			process, err := newProcess(p, env, spec, c.stderr)
+			process, err := newProcess(p, env, spec, c.stderr.source())
 			if err != nil {
 				return nil, err
 			}

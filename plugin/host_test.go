@@ -194,7 +194,7 @@ func TestStderrCannotHarmTheHost(t *testing.T) {
 	}
 	for _, want := range []string{`[INFO]  t: opening: trouble="hostile stderr"`, `[DEBUG] t: {"@message":17}`, "[WARN]  t: m", "[DEBUG] t: m"} {
 		if !strings.Contains(log.String(), want) {
-			t.Errorf("%q is not in the log", want)
+			t.Errorf("%q is not in the log:\n%.2000s", want, log.String())
 		}
 	}
 	if !strings.Contains(raw.String(), `{"@message":17}`) {

@@ -31,7 +31,6 @@ const waitDelay = 300 * time.Millisecond
 type process struct {
 	cmd      *exec.Cmd
 	stdout   *io.PipeReader
-	stderr   *stderrLog
 	lifeline *os.File // the host's end; nil when there is none
 	started  func()   // releases what only the child needs
 	toStdout *io.PipeWriter
@@ -43,7 +42,7 @@ type process struct {
 }
 
 // newProcess prepares a program. spec carries the variables of go-plugin.
-func newProcess(p program, env []string, spec *exec.Cmd, stderr *stderrLog) (*process, error) {
+func newProcess(p program, env []string, spec *exec.Cmd, stderr io.Writer) (*process, error) {
 	stdout, toStdout := io.Pipe()
 	cmd := &exec.Cmd{
 		Path: p.path, Args: p.args, Env: append(env, spec.Env...),
@@ -51,7 +50,7 @@ func newProcess(p program, env []string, spec *exec.Cmd, stderr *stderrLog) (*pr
 		Stdout: toStdout, Stderr: stderr,
 		SysProcAttr: attributes(), WaitDelay: waitDelay,
 	}
-	proc := &process{cmd: cmd, stdout: stdout, stderr: stderr, toStdout: toStdout, started: func() {}, done: make(chan struct{})}
+	proc := &process{cmd: cmd, stdout: stdout, toStdout: toStdout, started: func() {}, done: make(chan struct{})}
 	if p.builtin {
 		host, started, err := giveLifeline(cmd)
 		if err != nil {

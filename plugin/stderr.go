@@ -17,34 +17,49 @@ const (
 	maxLine   = 64 << 10 // longer lines are cut
 )
 
-// stderrLog takes what a backend writes to its standard error: lines of hclog
-// go to the host's logger at their level, others at debug, and the last ones are
-// kept. Nothing in a line can make it fail.
+// stderrLog takes what a backend writes: lines of hclog go to the host's logger
+// at their level, others at debug, and the last ones are kept. Nothing in a line
+// can make it fail.
 type stderrLog struct {
 	logger hclog.Logger
 	copyTo io.Writer // gets every byte; may be nil
 
-	mu    sync.Mutex
-	line  []byte   // begun
-	tail  []string // the last lines
-	crash []string // what follows a panic, which is worth more than the last lines
+	mu      sync.Mutex
+	sources []*lineWriter
+	tail    []string // the last lines
+	crash   []string // what follows a panic, which is worth more than the last lines
 }
 
-func (s *stderrLog) Write(p []byte) (int, error) {
+// source returns a writer for one of the ways by which lines arrive: those of
+// the process itself, and those that go-plugin carries. Lines do not mix.
+func (s *stderrLog) source() io.Writer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.copyTo != nil {
-		_, _ = s.copyTo.Write(p)
+	w := &lineWriter{log: s}
+	s.sources = append(s.sources, w)
+	return w
+}
+
+type lineWriter struct {
+	log  *stderrLog
+	line []byte // begun
+}
+
+func (w *lineWriter) Write(p []byte) (int, error) {
+	w.log.mu.Lock()
+	defer w.log.mu.Unlock()
+	if w.log.copyTo != nil {
+		_, _ = w.log.copyTo.Write(p)
 	}
 	for rest := p; len(rest) > 0; {
 		part, after, ended := bytes.Cut(rest, []byte{'\n'})
-		if room := maxLine - len(s.line); len(part) > room {
+		if room := maxLine - len(w.line); len(part) > room {
 			part = part[:room]
 		}
-		s.line = append(s.line, part...)
+		w.line = append(w.line, part...)
 		if ended {
-			s.take(strings.TrimRight(string(s.line), "\r"))
-			s.line = s.line[:0]
+			w.log.take(strings.TrimRight(string(w.line), "\r"))
+			w.line = w.line[:0]
 		}
 		rest = after
 	}
@@ -81,8 +96,10 @@ func (s *stderrLog) lastLines() []string {
 		lines = s.crash
 	}
 	lines = slices.Clone(lines)
-	if len(s.line) > 0 {
-		lines = append(lines, string(s.line))
+	for _, w := range s.sources {
+		if len(w.line) > 0 {
+			lines = append(lines, string(w.line))
+		}
 	}
 	return lines
 }

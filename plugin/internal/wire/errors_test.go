@@ -115,7 +115,10 @@ func TestCallerGivesUp(t *testing.T) {
 		t.Errorf("deadline: %v", err)
 	}
 	<-ended
-	for range client.ListProjects(t.Context()) {
+	for _, err := range client.ListProjects(t.Context()) {
+		if err != nil {
+			t.Error(err)
+		}
 		break // leaving the loop ends the call at the other end
 	}
 	<-ended
@@ -158,10 +161,10 @@ func TestSourceOfImportFails(t *testing.T) {
 
 func TestImportersThatDoNotReadToTheEnd(t *testing.T) {
 	client := connect(t, NewServer(&stub{importRun: func(_ context.Context, ref trackio.RunRef, r iter.Seq2[trackio.Record, error]) (trackio.RunInfo, error) {
-		for range r {
-			break
+		for _, err := range r {
+			return trackio.RunInfo{RunRef: ref}, err
 		}
-		return trackio.RunInfo{RunRef: ref}, nil
+		return trackio.RunInfo{}, errors.New("nothing came")
 	}}))
 	if _, err := client.ImportRun(t.Context(), trackio.RunRef{}, sequence(nil, wholeRun()...)); !errors.Is(err, trackio.ErrDataLoss) {
 		t.Errorf("got %v", err)

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"errors"
 	"io"
 	"iter"
 	"sync"
@@ -280,7 +281,8 @@ func (s *Server) ExportRun(request *backendv1.ExportRunRequest, stream grpc.Serv
 	err = writeFrames(b.ExportRun(stream.Context(), fromRef(request.GetRef()), opts), func(f *backendv1.Frame) error {
 		return send(stream, &backendv1.ExportRunResponse{Frame: f})
 	})
-	if broken, ok := err.(errSend); ok {
+	var broken errSend
+	if errors.As(err, &broken) {
 		return broken.error
 	}
 	return encodeError(err)
