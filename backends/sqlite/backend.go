@@ -20,7 +20,8 @@
 //
 // Reading creates and changes nothing, neither in a directory that it could
 // write to nor in one that it could not, and never reads a torn state: what is
-// read is one snapshot of a database, or an error. A broken database spoils its
+// read is one snapshot of a database, or an error. (Beside a process that is
+// writing, a reader can delay the removal of that process's -wal and -shm.) A broken database spoils its
 // own project only. No project name, run name or media reference leads outside
 // the directory; a symbolic link in the media directory is followed only inside
 // it.

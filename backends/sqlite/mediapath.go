@@ -56,22 +56,6 @@ func joinPrivate(rel, project string, parts ...string) string {
 	return path.Join(project, privateDir(parts...), rel)
 }
 
-// streamRef turns a file_path as stored into the form that it has in a stream of
-// records, and storedRef turns that into the file_path for the target.
-func streamRef(filePath, project, runName string) string {
-	if rel, own := splitRef(filePath, project, runName); own {
-		return rel
-	}
-	return "/" + filePath
-}
-
-func storedRef(streamPath, project, runName string) string {
-	if foreign, ok := strings.CutPrefix(streamPath, "/"); ok {
-		return foreign
-	}
-	return joinRef(streamPath, project, runName)
-}
-
 // runDir returns the directory, below the project's, for the media of a run of
 // that name. It is the name itself, slashes nesting directories as in Python
 // Trackio. A name that would lead outside, that no file system takes, or that

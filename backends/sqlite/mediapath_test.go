@@ -90,18 +90,6 @@ func TestJoinRefIsSafe(t *testing.T) {
 	}
 }
 
-func TestStreamForm(t *testing.T) {
-	for _, filePath := range []string{"p/run/0/x", "q/run/0/x", "/etc/passwd", "../x", "", "https://x/y"} {
-		stream := streamRef(filePath, "p", "run")
-		if back := storedRef(stream, "p", "run"); back != filePath {
-			t.Errorf("%q became %q, then %q", filePath, stream, back)
-		}
-		if own := !strings.HasPrefix(stream, "/"); own != (filePath == "p/run/0/x") {
-			t.Errorf("%q became %q", filePath, stream)
-		}
-	}
-}
-
 func TestRefMap(t *testing.T) {
 	m := newRefMap("myproj", "run")
 	steps := []struct{ filePath, want string }{
