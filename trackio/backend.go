@@ -13,7 +13,8 @@ import (
 // Project names are canonical ([CanonicalProject]); run ids and names are any
 // text: they are data, and none may lead outside the storage.
 //
-// Every error has a kind ([KindOf]) unless the context was cancelled. A call
+// Every error has a kind ([KindOf]) unless the context was cancelled; then it is
+// the context's error. A call
 // that returns an error has changed nothing, or says that it cannot know
 // ([ErrBackendDied], [ErrUnavailable]).
 //
@@ -47,17 +48,24 @@ type Backend interface {
 	// run of that id in that project is [ErrExists], and stays as it is; its
 	// name may be in use already. The result has its Revision filled.
 	//
-	// A storage that cannot keep the id as it is returns [errors.ErrUnsupported].
+	// A storage that cannot keep the id as it is, or that cannot keep a run of
+	// which there is nothing but a header, returns [errors.ErrUnsupported].
+	//
+	// The stream should be read through [Checked]. A SHA256 that comes with a
+	// media file must be compared.
 	ImportRun(ctx context.Context, ref RunRef, records iter.Seq2[Record, error]) (RunInfo, error)
 
 	// DeleteRun removes the run: its rows, its config and the media that only
 	// it refers to. It never touches another run's. An unknown run is
 	// [ErrNotFound]. A run that is still written to is [ErrConflict] unless
-	// opts.Force is set, and so is one whose revision is not opts.IfRevision.
+	// opts.Force is set, and so is one whose revision is not opts.IfRevision. A
+	// run counts as still written to while its youngest row is less than a minute
+	// old, or while rows of it wait to be imported into the storage.
 	DeleteRun(ctx context.Context, ref RunRef, opts DeleteOptions) error
 
-	// Close releases everything. Calls made afterwards fail; calls under way
-	// end first or fail. Closing again does nothing.
+	// Close releases everything. Calls made afterwards fail with
+	// [ErrUnavailable]; calls under way end first or fail. Closing again does
+	// nothing.
 	Close() error
 }
 
@@ -75,6 +83,7 @@ type RunInfo struct {
 	// CreatedAt is the earliest timestamp of the run's metrics; when it has
 	// none, of its other rows; when it has no rows, the config's created_at; the
 	// zero time when that is not known either. The stored offset is kept.
+	// Timestamps are compared as text, as Python Trackio does.
 	CreatedAt time.Time
 
 	// Config is the configuration as stored, nil when the run has none. Filled
@@ -90,8 +99,11 @@ type RunInfo struct {
 	// Counts is filled in lists when ListOptions.Counts was set.
 	Counts *Counts
 
-	// Revision changes with any change of the run. Filled by GetRun, ImportRun
-	// and a stream's Header; empty in lists. It is compared, never interpreted.
+	// Revision changes with any change of the run. Filled by GetRun, ImportRun,
+	// MoveRun, RenameRun and a stream's Header; empty in lists, and it may be
+	// empty in the Header of an export that ExportOptions.Steps or Times narrow,
+	// so that a window can be read without looking at the whole run. It is
+	// compared, never interpreted.
 	Revision string
 }
 
@@ -159,15 +171,18 @@ type Mover interface {
 	// same; only a storage that knew the run by name alone may give it an id,
 	// and then the same one on every try. At every moment, also after a kill,
 	// readers find the run in exactly one of the two projects. [ErrExists] when
-	// the target has the id, [ErrInvalid] when the target is the run's project.
+	// the target has the id, [ErrInvalid] when the target is the run's project,
+	// [ErrConflict] as in DeleteRun and, unless opts.Force is set, for a run with
+	// rows that are not delivered (their SpaceID is not empty).
 	MoveRun(ctx context.Context, ref RunRef, project string, opts MoveOptions) (RunInfo, error)
 }
 
 // Renamer is the optional capability to change the name of a run.
 type Renamer interface {
-	// RenameRun changes the name and nothing else. A storage that knows the run
-	// by name alone gives it the new name as its id, and [ErrExists] when that
-	// is taken.
+	// RenameRun changes the name and nothing else, and returns the run as it is
+	// then. A storage that knows the run by name alone gives it the new name as
+	// its id, and [ErrExists] when that is taken. A run that is still written to
+	// is [ErrConflict], as in DeleteRun.
 	RenameRun(ctx context.Context, ref RunRef, name string, opts RenameOptions) (RunInfo, error)
 }
 
@@ -175,8 +190,8 @@ type Renamer interface {
 // without reading its runs one by one.
 type AlertLister interface {
 	// ListAlerts yields the alerts of a project, the newest first: by timestamp
-	// as text, descending, then the latest written first. An unknown project is
-	// [ErrNotFound].
+	// as text, descending, then, within a run, the latest written first. An
+	// unknown project is [ErrNotFound].
 	ListAlerts(ctx context.Context, project string, opts AlertOptions) iter.Seq2[Alert, error]
 }
 

@@ -20,7 +20,11 @@ import (
 //     path, each path once.
 //
 // Payloads are opaque JSON bytes: key order, number tokens and white space are
-// kept. Only media references inside them are rewritten (see [Media]).
+// kept. Only media references inside them are rewritten (see [Media]), and how a
+// rewritten one is escaped may change.
+//
+// The receiver may keep a record and its rows, but must not change them; only
+// the Body of a Media ends with the next record.
 type Record interface{ kind() Kinds }
 
 // Kinds is a set of record kinds. The zero value means all of them.
@@ -44,7 +48,8 @@ func (k Kinds) Has(other Kinds) bool {
 }
 
 // Header opens a stream. Revision is that of the snapshot which is exported.
-// An importer takes Name and CreatedAt from it and ignores its RunRef.
+// An importer takes the Name from it and ignores its RunRef; CreatedAt follows
+// from the rows.
 type Header struct {
 	RunInfo
 	// Kinds are the kinds that this stream can hold. An importer that cannot

@@ -57,7 +57,7 @@ type Backend struct {
 	stop   context.CancelCauseFunc
 }
 
-var errClosed = trackio.Errorf(trackio.ErrInvalid, "the backend is closed")
+var errClosed = trackio.Errorf(trackio.ErrUnavailable, "the backend is closed")
 
 // Open opens a Trackio directory. It changes nothing: a directory that does not
 // exist is one without projects, and is created by the first run stored in it. A

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"time"
 
 	"github.com/trackio-go/trackio/trackio"
 )
@@ -94,6 +95,10 @@ func (e *exporter) begin() error {
 		return err
 	}
 	err = e.open(func(s *snapshot) (err error) {
+		if e.window() {
+			e.info, err = readRun(e.ctx, s, s.schema, e.ref, trackio.ListOptions{Config: true, Latest: true})
+			return err
+		}
 		if e.info, err = e.b.getRun(e.ctx, s, s.schema, e.ref); err != nil {
 			return err
 		}
@@ -112,6 +117,12 @@ func (e *exporter) begin() error {
 	}
 	e.refs = newRefMap(e.ref.Project, e.info.Name)
 	return nil
+}
+
+// window reports that only a part of the rows is wanted. Its cost must not grow
+// with the run, so no revision is computed, which counts the rows.
+func (e *exporter) window() bool {
+	return e.opts.Steps != trackio.Range[int64]{} || e.opts.Times != trackio.Range[time.Time]{}
 }
 
 // open opens a snapshot that satisfies look.
@@ -161,13 +172,17 @@ func (e *exporter) steady(do func(*snapshot) error) error {
 // unchanged returns ErrConflict when the run is not what the header says. Rows
 // that a live run has gained since are none of the stream's.
 func (e *exporter) unchanged(s *snapshot) error {
+	changed := trackio.Errorf(trackio.ErrConflict, "run %q of project %q changed while it was read", e.ref.ID, e.ref.Project).
+		WithHint("try again")
+	if e.window() {
+		return changed // there is no revision to tell by
+	}
 	revision, err := revisionUpTo(e.ctx, s, s.schema, e.ref.ID, e.last)
 	if err != nil {
 		return err
 	}
 	if revision != e.info.Revision {
-		return trackio.Errorf(trackio.ErrConflict, "run %q of project %q changed while it was read", e.ref.ID, e.ref.Project).
-			WithHint("try again")
+		return changed
 	}
 	return nil
 }

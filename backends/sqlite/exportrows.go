@@ -150,11 +150,13 @@ func (e *exporter) query(t *table, r rowReader, wanted bool, after *position) (s
 	for i, c := range r.columns {
 		columns[i] = t.column(c)
 	}
-	where := []string{t.key + " = ?", "+rowid <= ?"}
-	args := []any{e.ref.ID, e.last[t.name]}
+	where, args := []string{t.key + " = ?"}, []any{e.ref.ID}
 	limit := func(cond string, arg ...any) {
 		where = append(where, cond)
 		args = append(args, arg...)
+	}
+	if !e.window() {
+		limit("+rowid <= ?", e.last[t.name])
 	}
 	if after != nil {
 		limit("(timestamp, rowid) > (?, ?)", after.timestamp, after.rowid)

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/trackio-go/trackio/trackio"
 )
@@ -51,7 +52,7 @@ func writeRows(args []string) error {
 			fmt.Println("ready")
 		}
 		if args[1] == "once" && i == 3 {
-			select {} // idle, to be killed
+			time.Sleep(time.Hour) // idle, to be killed
 		}
 	}
 }

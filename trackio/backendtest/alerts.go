@@ -12,7 +12,7 @@ import (
 
 func alertChecks() []Check {
 	return []Check{
-		{"alerts/list", "ListAlerts yields the alerts of a project, the newest first: by timestamp as text, descending, then the latest written first.", alertsList},
+		{"alerts/list", "ListAlerts yields the alerts of a project, the newest first: by timestamp as text, descending, then, within a run, the latest written first.", alertsList},
 		{"alerts/unknown-project", "An unknown project is [ErrNotFound].", alertsUnknownProject},
 	}
 }

@@ -16,8 +16,8 @@ func moveChecks() []Check {
 		{"move/partial-runs", keeps, movePartialRuns},
 		{"move/there-and-back", keeps, moveThereAndBack},
 		{"move/result", "MoveRun moves the run with everything that belongs to it and returns it as it is in its new place.", moveResult},
-		{"move/exists", "[ErrExists] when the target has the id, [ErrInvalid] when the target is the run's project.", moveExists},
-		{"move/same-project", "[ErrInvalid] when the target is the run's project.", moveSameProject},
+		{"move/exists", "[ErrExists] when the target has the id, [ErrInvalid] when the target is the run's project,", moveExists},
+		{"move/same-project", "[ErrInvalid] when the target is the run's project,", moveSameProject},
 		{"move/same-name-in-target", "Delete removes the run's rows and the media only it refers to, and never another run's.", moveSameName},
 		{"move/spares-others", "Delete removes the run's rows and the media only it refers to, and never another run's.", moveSparesOthers},
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 func renameChecks() []Check {
-	const nothingElse = "RenameRun changes the name and nothing else."
+	const nothingElse = "RenameRun changes the name and nothing else, and returns the run as it is then."
 	return []Check{
 		{"rename/only-the-name", nothingElse, renameOnlyTheName},
 		{"rename/to-a-taken-name", "A run has an id, which is unique within its project, and a name, which is a label and may repeat.", renameToTaken},

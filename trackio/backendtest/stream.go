@@ -21,7 +21,7 @@ func streamChecks() []Check {
 		{"stream/space-ids", "not \"\": not yet delivered to that Space", streamSpaceIDs},
 		{"stream/digest", "Two runs with the same id and the same digest are the same run, whatever their history and wherever they are stored", streamDigest},
 		{"stream/header", "Revision is that of the snapshot which is exported.", streamHeader},
-		{"stream/header-ref", "An importer takes Name and CreatedAt from it and ignores its RunRef.", streamHeaderRef},
+		{"stream/header-ref", "An importer takes the Name from it and ignores its RunRef; CreatedAt follows from the rows.", streamHeaderRef},
 		{"stream/many-rows", "the rows, in batches of any length", streamManyRows},
 		{"stream/large-row", "A stream that ends without an error is whole", streamLargeRow},
 		{"stream/own-output", "the same digest are the same run, whatever their history", streamOwnOutput},
