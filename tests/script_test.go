@@ -21,13 +21,19 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/trackio-go/trackio/backends/sqlite"
+	"github.com/trackio-go/trackio/plugin"
 	"github.com/trackio-go/trackio/trackio"
 )
 
 // bin holds the programs, built once: trackio, and trackio-backend-faulty.
 var bin string
 
-func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
+func TestMain(m *testing.M) {
+	if plugin.ServeBuiltin(os.Args, builtins()) {
+		return
+	}
+	os.Exit(buildAndRun(m))
+}
 
 func buildAndRun(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "trackio-bin-")
