@@ -24,7 +24,7 @@ func wrapErr(err error, what, path string) error {
 	if errors.As(err, &known) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	kind, hint := classify(err)
+	hint, kind := classify(err)
 	e := trackio.Errorf(kind, "cannot %s %s: %w", what, path, err)
 	if hint != "" {
 		e = e.WithHint("%s", hint)
@@ -32,39 +32,40 @@ func wrapErr(err error, what, path string) error {
 	return e
 }
 
-// classify returns the kind of an error of SQLite or of the file system.
-func classify(err error) (kind error, hint string) {
+// classify returns the kind of an error of SQLite or of the file system, and
+// what the reader can do about it.
+func classify(err error) (hint string, kind error) {
 	var e *sqlite.Error
 	if !errors.As(err, &e) {
 		switch {
 		case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-			return trackio.ErrPermission, "check who owns the file and its directory"
+			return "check who owns the file and its directory", trackio.ErrPermission
 		case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR):
-			return trackio.ErrInvalid, ""
+			return "", trackio.ErrInvalid
 		case strings.HasPrefix(err.Error(), "sql: Scan error"):
-			return trackio.ErrDataLoss, "a column holds a value of another kind than Trackio writes"
+			return "a column holds a value of another kind than Trackio writes", trackio.ErrDataLoss
 		}
-		return trackio.ErrUnavailable, ""
+		return "", trackio.ErrUnavailable
 	}
 	switch e.Code() {
 	case sqlite3.SQLITE_READONLY_ROLLBACK, sqlite3.SQLITE_READONLY_RECOVERY:
-		return trackio.ErrUnavailable, "a writer was interrupted; let Trackio open the project once with write access"
+		return "a writer was interrupted; let Trackio open the project once with write access", trackio.ErrUnavailable
 	case sqlite3.SQLITE_IOERR_NOMEM:
-		return trackio.ErrUnavailable, ""
+		return "", trackio.ErrUnavailable
 	}
 	switch e.Code() & 0xff {
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL:
-		return trackio.ErrConflict, "another process holds the database locked; try again"
+		return "another process holds the database locked; try again", trackio.ErrConflict
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
-		return trackio.ErrDataLoss, "restore the file from a copy, or rescue its rows with: sqlite3 FILE .recover"
+		return "restore the file from a copy, or rescue its rows with: sqlite3 FILE .recover", trackio.ErrDataLoss
 	case sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_CANTOPEN:
-		return trackio.ErrPermission, "check who owns the file, its -wal and -shm, and its directory"
+		return "check who owns the file, its -wal and -shm, and its directory", trackio.ErrPermission
 	case sqlite3.SQLITE_FULL:
-		return trackio.ErrUnavailable, "the disk is full"
+		return "the disk is full", trackio.ErrUnavailable
 	case sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_FORMAT:
-		return trackio.ErrDataLoss, ""
+		return "", trackio.ErrDataLoss
 	case sqlite3.SQLITE_CONSTRAINT:
-		return trackio.ErrConflict, ""
+		return "", trackio.ErrConflict
 	}
-	return trackio.ErrUnavailable, ""
+	return "", trackio.ErrUnavailable
 }

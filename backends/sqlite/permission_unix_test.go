@@ -78,11 +78,10 @@ func TestReadOnlyDirectory(t *testing.T) {
 				p.done()
 			}
 			copyTree(t, live, dir, without)
-			want := ""
 			if name != "closed cleanly" {
 				p.done()
 			}
-			want = readAll(t, live)
+			want := readAll(t, live)
 			seal()
 			before := treeOf(t, dir)
 			stdout, stderr, err := asStranger(t, "read", dir)
