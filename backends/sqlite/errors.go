@@ -42,6 +42,8 @@ func classify(err error) (hint string, kind error) {
 			return "check who owns the file and its directory", trackio.ErrPermission
 		case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR):
 			return "", trackio.ErrInvalid
+		case errors.Is(err, syscall.ENOSPC):
+			return "the disk is full; nothing was changed", trackio.ErrUnavailable
 		case strings.HasPrefix(err.Error(), "sql: Scan error"):
 			return "a column holds a value of another kind than Trackio writes", trackio.ErrDataLoss
 		}

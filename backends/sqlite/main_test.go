@@ -30,6 +30,8 @@ func helpers() map[string]func(args []string) error {
 	return map[string]func(args []string) error{
 		"write":     writeRows,
 		"lock-file": lockFileHelper,
+		"change":    func(args []string) error { return changeEverything(args[0], os.Stdout) },
+		"move":      func(args []string) error { return moveOnly(args[0], os.Stdout) },
 		"read":      func(args []string) error { return readEverything(args[0], os.Stdout) },
 	}
 }

@@ -1,0 +1,44 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/trackio-go/trackio/trackio"
+)
+
+// changeEverything is the helper "change": it tries every change on a store and
+// says what each met.
+func changeEverything(dir string, out io.Writer) error {
+	ctx := context.Background()
+	b, err := Open(ctx, Config{Dir: dir})
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	ref := trackio.RunRef{Project: "demo", ID: "id-a"}
+	say := func(what string, err error) {
+		_, _ = fmt.Fprintf(out, "%s: %v: %v (%s)\n", what, trackio.KindOf(err), err, trackio.HintOf(err))
+	}
+	say("delete", b.DeleteRun(ctx, ref, trackio.DeleteOptions{}))
+	_, err = b.MoveRun(ctx, ref, "target", trackio.MoveOptions{})
+	say("move", err)
+	_, err = b.RenameRun(ctx, ref, "new", trackio.RenameOptions{})
+	say("rename", err)
+	_, err = b.ImportRun(ctx, trackio.RunRef{Project: "target", ID: "x"}, failingStream(nil))
+	say("import", err)
+	return nil
+}
+
+// moveOnly is the helper "move".
+func moveOnly(dir string, out io.Writer) error {
+	b, err := Open(context.Background(), Config{Dir: dir})
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	_, err = b.MoveRun(context.Background(), trackio.RunRef{Project: "demo", ID: "id-a"}, "target", trackio.MoveOptions{})
+	_, err = fmt.Fprintf(out, "%v: %v\n", trackio.KindOf(err), err)
+	return err
+}
