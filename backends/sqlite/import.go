@@ -36,10 +36,11 @@ func (b *Backend) ImportRun(ctx context.Context, ref trackio.RunRef, records ite
 	if err := b.beforeChange(ctx); err != nil {
 		return trackio.RunInfo{}, err
 	}
-	if err := b.importRun(ctx, ref, records); err != nil {
+	name, err := b.importRun(ctx, ref, records)
+	if err != nil {
 		return trackio.RunInfo{}, cause(ctx, err)
 	}
-	return b.GetRun(context.WithoutCancel(ctx), ref)
+	return b.changed(ctx, ref, name)
 }
 
 func errTaken(ref trackio.RunRef) error {
@@ -47,21 +48,22 @@ func errTaken(ref trackio.RunRef) error {
 		WithHint("delete it first, or import into another project")
 }
 
-func (b *Backend) importRun(ctx context.Context, ref trackio.RunRef, records iter.Seq2[trackio.Record, error]) error {
+// importRun returns the name of the run that it has stored.
+func (b *Backend) importRun(ctx context.Context, ref trackio.RunRef, records iter.Seq2[trackio.Record, error]) (string, error) {
 	op := b.newOperation(opImport)
 	op.Target, op.NewID = ref.Project, ref.ID
 	if err := b.own(op); err != nil {
-		return err
+		return "", err
 	}
 	staged, err := b.stage(ctx, op, records)
 	if err != nil {
-		return errors.Join(err, b.end(op))
+		return "", errors.Join(err, b.end(op))
 	}
 	op.RunName, op.Files = staged.name, staged.files
 	if err := b.begin(op); err != nil {
-		return err
+		return "", err
 	}
-	return b.commitImport(ctx, op, staged)
+	return staged.name, b.commitImport(ctx, op, staged)
 }
 
 // commitImport brings what was staged into the target.

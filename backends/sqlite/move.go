@@ -40,18 +40,20 @@ func (b *Backend) MoveRun(ctx context.Context, ref trackio.RunRef, project strin
 	}
 	g := guard{verb: "moved", ifRevision: opts.IfRevision, force: opts.Force, delivered: true, whole: true}
 	var moved trackio.RunRef
+	var name string
 	err = attempt(ref.ID, func() error {
 		p, err := b.planChange(ctx, ref, g)
 		if err != nil {
 			return err
 		}
+		name = p.name
 		moved, err = b.moveRun(ctx, p, project, opts.Force)
 		return err
 	})
 	if err != nil {
 		return trackio.RunInfo{}, err
 	}
-	return b.GetRun(context.WithoutCancel(ctx), moved)
+	return b.changed(ctx, moved, name)
 }
 
 // move is one move under way.

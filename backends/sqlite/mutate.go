@@ -231,3 +231,14 @@ func (b *Backend) checkRevision(ctx context.Context, w *writer, p *plan) error {
 	}
 	return nil
 }
+
+// changed describes a run after a change that has happened: whatever meets the
+// look at it now does not make it undone.
+func (b *Backend) changed(ctx context.Context, ref trackio.RunRef, name string) (trackio.RunInfo, error) {
+	info, err := b.GetRun(context.WithoutCancel(ctx), ref)
+	if err != nil {
+		trackio.Note(ctx, "run %q of project %q is stored, but could not be read back: %v", ref.ID, ref.Project, err)
+		return trackio.RunInfo{RunRef: ref, Name: name}, nil
+	}
+	return info, nil
+}

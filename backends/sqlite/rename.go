@@ -36,7 +36,7 @@ func (b *Backend) RenameRun(ctx context.Context, ref trackio.RunRef, name string
 	if err != nil {
 		return trackio.RunInfo{}, err
 	}
-	return b.GetRun(context.WithoutCancel(ctx), renamed)
+	return b.changed(ctx, renamed, name)
 }
 
 func (b *Backend) renameRun(ctx context.Context, p *plan, newID, name string) error {
