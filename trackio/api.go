@@ -2,6 +2,7 @@ package trackio
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"slices"
 )
@@ -55,6 +56,26 @@ func (a *Api) Run(ctx context.Context, project, id string) (*Run, error) {
 		return nil, err
 	}
 	return newRun(a.backend, info, true), nil
+}
+
+// DeleteProject deletes a project with all its runs. On a backend that cannot do
+// so at once they are deleted one by one; then an error leaves those that were
+// not reached, and the project itself may stay, without runs.
+func (a *Api) DeleteProject(ctx context.Context, project string, opts DeleteOptions) error {
+	project = CanonicalProject(project)
+	if deleter, ok := As[ProjectDeleter](a.backend); ok {
+		return deleter.DeleteProject(ctx, project, opts)
+	}
+	runs, err := a.Runs(ctx, project)
+	if err != nil {
+		return err
+	}
+	for run := range runs.All() {
+		if err := run.DeleteWith(ctx, DeleteOptions{Force: opts.Force}); err != nil && !errors.Is(err, ErrNotFound) {
+			return err
+		}
+	}
+	return nil
 }
 
 // Alerts returns the alerts of a project, the newest first. On a backend that

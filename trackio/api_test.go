@@ -164,7 +164,7 @@ func TestRunMoveRenameDelete(t *testing.T) {
 	if err := run.Move(ctx, "the archive"); err != nil || run.Project() != "thearchive" || run.ID() != "a" {
 		t.Errorf("Move: %v, the run is %q in %q", err, run.ID(), run.Project())
 	}
-	if err := run.Rename(ctx, "../new name"); err != nil || run.Name() != "../new name" {
+	if err := run.Rename(ctx, "new name"); err != nil || run.Name() != "new name" {
 		t.Errorf("Rename: %v, the name is %q", err, run.Name())
 	}
 	stale := run.Info().Revision

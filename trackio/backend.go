@@ -96,6 +96,12 @@ type RunInfo struct {
 	LastStep  *int64
 	UpdatedAt time.Time
 
+	// DerivedID is the id that the run gets where runs have ids, when this storage
+	// knows it by its name alone (then ID is the name); else empty. It follows
+	// from what the run is (see [DeriveRunID]), so that every try finds the same
+	// copy. Filled by GetRun and a stream's Header.
+	DerivedID string
+
 	// Counts is filled in lists when ListOptions.Counts was set.
 	Counts *Counts
 
@@ -223,6 +229,15 @@ type Summary struct {
 	LastStep      *int64   // highest step of the metrics; nil when there are none
 	MetricNames   []string // top-level keys of the metrics, in byte order
 	SystemMetrics []string // top-level keys of the system metrics, in byte order
+}
+
+// ProjectDeleter is the optional capability to delete a whole project: its runs,
+// and what belongs to no run of it.
+type ProjectDeleter interface {
+	// DeleteProject removes the project. An unknown one is [ErrNotFound]; one
+	// with a run that is still written to is [ErrConflict] unless opts.Force is
+	// set (opts.IfRevision does not apply). It is all or nothing for readers.
+	DeleteProject(ctx context.Context, project string, opts DeleteOptions) error
 }
 
 // As finds an optional capability of a backend. It looks through wrappers: one

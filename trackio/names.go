@@ -1,8 +1,11 @@
 package trackio
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // CanonicalProject returns the spelling under which a project is stored: the
@@ -45,4 +48,42 @@ func CheckNewProject(canonical string) error {
 		}
 	}
 	return nil
+}
+
+// CheckNewRunName reports, as [ErrInvalid], a name that no run should be given:
+// Python Trackio uses run names as directories, where it would harm. Existing
+// runs of such a name stay usable.
+func CheckNewRunName(name string) error {
+	bad := func(why string) error {
+		return Errorf(ErrInvalid, "run name %q %s", name, why).WithHint("choose a name that can be a directory")
+	}
+	switch {
+	case name == "":
+		return bad("is empty")
+	case !utf8.ValidString(name):
+		return bad("is not UTF-8")
+	case strings.HasPrefix(name, "/"), strings.HasPrefix(name, "\\"):
+		return bad("begins with a slash")
+	case strings.ContainsFunc(name, unicode.IsControl):
+		return bad("has a control character")
+	}
+	for i, part := range strings.FieldsFunc(name, func(r rune) bool { return r == '/' || r == '\\' }) {
+		switch {
+		case part == "." || part == "..":
+			return bad("has a part " + part)
+		case i == 0 && strings.EqualFold(part, "files"):
+			return bad("collides with the project's files, which Trackio keeps under files/")
+		case len(part) > 255:
+			return bad("has a part longer than 255 bytes")
+		}
+	}
+	return nil
+}
+
+// DeriveRunID returns the id of a run that was known by its name alone, for
+// storages in which runs have ids: the first 32 hex digits of the SHA-256 over
+// project, name and the timestamp of its oldest row, separated by NUL.
+func DeriveRunID(project, name, firstTimestamp string) string {
+	sum := sha256.Sum256([]byte(project + "\x00" + name + "\x00" + firstTimestamp))
+	return hex.EncodeToString(sum[:16])
 }

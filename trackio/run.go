@@ -13,9 +13,8 @@ import (
 // Run is one run of a project. Its methods are safe for use by several
 // goroutines.
 type Run struct {
-	backend Backend
-
 	mu         sync.Mutex
+	backend    Backend
 	info       RunInfo
 	haveConfig bool // info.Config is known, be it nil
 }
@@ -60,6 +59,13 @@ func (r *Run) Config(ctx context.Context) (map[string]any, error) {
 	return config, nil
 }
 
+// where returns the storage and the place in it that the run is in.
+func (r *Run) where() (Backend, RunRef) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.backend, r.info.RunRef
+}
+
 // RawConfig returns the configuration as it is stored, nil when the run has
 // none.
 func (r *Run) RawConfig(ctx context.Context) (json.RawMessage, error) {
@@ -77,13 +83,14 @@ func (r *Run) RawConfig(ctx context.Context) (json.RawMessage, error) {
 
 // Records yields the run as a stream of records (see [Record]).
 func (r *Run) Records(ctx context.Context, opts ExportOptions) iter.Seq2[Record, error] {
-	return r.backend.ExportRun(ctx, r.Info().RunRef, opts)
+	backend, ref := r.where()
+	return backend.ExportRun(ctx, ref, opts)
 }
 
 // Alerts returns the run's alerts, the newest first.
 func (r *Run) Alerts(ctx context.Context) ([]Alert, error) {
-	info := r.Info()
-	return New(r.backend).Alerts(ctx, info.Project, AlertOptions{RunID: info.ID})
+	backend, ref := r.where()
+	return New(backend).Alerts(ctx, ref.Project, AlertOptions{RunID: ref.ID})
 }
 
 // Delete removes the run with its metrics, config, system metrics, alerts,
@@ -95,7 +102,8 @@ func (r *Run) Delete(ctx context.Context) error {
 
 // DeleteWith is Delete with guards (see [DeleteOptions]).
 func (r *Run) DeleteWith(ctx context.Context, opts DeleteOptions) error {
-	return r.backend.DeleteRun(ctx, r.Info().RunRef, opts)
+	backend, ref := r.where()
+	return backend.DeleteRun(ctx, ref, opts)
 }
 
 // Move moves the run with everything that belongs to it to another project,
@@ -107,51 +115,62 @@ func (r *Run) Move(ctx context.Context, project string) error {
 
 // MoveWith is Move with guards (see [MoveOptions]).
 func (r *Run) MoveWith(ctx context.Context, project string, opts MoveOptions) error {
+	backend, ref := r.where()
 	target := CanonicalProject(project)
-	ref := r.Info().RunRef
 	if target == ref.Project {
 		return Errorf(ErrInvalid, "run %q is in project %q already", ref.ID, target).
 			WithHint("name another project")
 	}
-	if err := CheckNewProject(target); err != nil && !projectExists(ctx, r.backend, target) {
+	if err := CheckNewProject(target); err != nil && !projectExists(ctx, backend, target) {
 		return err
 	}
-	mover, ok := As[Mover](r.backend)
+	mover, ok := As[Mover](backend)
 	if !ok {
-		return Errorf(errors.ErrUnsupported, "this backend cannot move runs")
+		return r.moveByCopy(ctx, backend, target, opts)
 	}
 	info, err := mover.MoveRun(ctx, ref, target, opts)
+	if errors.Is(err, errors.ErrUnsupported) { // not this run, natively; perhaps as every storage can
+		if byCopy := r.moveByCopy(ctx, backend, target, opts); !errors.Is(byCopy, errors.ErrUnsupported) {
+			return byCopy
+		}
+	}
 	if err != nil {
 		return err
 	}
-	r.settle(info)
+	r.settle(backend, info)
 	return nil
 }
 
-// Rename changes the run's name and nothing else. A backend that cannot rename
-// returns [errors.ErrUnsupported].
+// Rename changes the run's name and nothing else. A name that would harm is
+// [ErrInvalid] (see [CheckNewRunName]); a backend that cannot rename returns
+// [errors.ErrUnsupported].
 func (r *Run) Rename(ctx context.Context, name string) error {
 	return r.RenameWith(ctx, name, RenameOptions{})
 }
 
 // RenameWith is Rename with guards (see [RenameOptions]).
 func (r *Run) RenameWith(ctx context.Context, name string, opts RenameOptions) error {
-	renamer, ok := As[Renamer](r.backend)
+	if err := CheckNewRunName(name); err != nil {
+		return err
+	}
+	backend, ref := r.where()
+	renamer, ok := As[Renamer](backend)
 	if !ok {
 		return Errorf(errors.ErrUnsupported, "this backend cannot rename runs")
 	}
-	info, err := renamer.RenameRun(ctx, r.Info().RunRef, name, opts)
+	info, err := renamer.RenameRun(ctx, ref, name, opts)
 	if err != nil {
 		return err
 	}
-	r.settle(info)
+	r.settle(backend, info)
 	return nil
 }
 
 // settle takes over where the run is after a change.
-func (r *Run) settle(info RunInfo) {
+func (r *Run) settle(backend Backend, info RunInfo) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.backend = backend
 	r.info.RunRef, r.info.Name, r.info.Revision = info.RunRef, info.Name, info.Revision
 }
 

@@ -74,6 +74,9 @@ func readRun(ctx context.Context, q querier, s *schema, ref trackio.RunRef, opts
 	}
 	info.Name = first.name
 	info.CreatedAt = storedTime(first.timestamp)
+	if s.key == "run_name" {
+		info.DerivedID = trackio.DeriveRunID(ref.Project, first.name, first.timestamp)
+	}
 	if opts.Config {
 		config, err := readConfig(ctx, q, s, ref.ID)
 		if err != nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/trackio-go/trackio/trackio"
@@ -102,6 +104,9 @@ func (e *exporter) begin() error {
 		if e.info, err = e.b.getRun(e.ctx, s, s.schema, e.ref); err != nil {
 			return err
 		}
+		if err := e.whole(s); err != nil {
+			return err
+		}
 		e.last, err = lastRows(e.ctx, s, s.schema, e.ref.ID)
 		return err
 	})
@@ -117,6 +122,21 @@ func (e *exporter) begin() error {
 	}
 	e.refs = newRefMap(e.ref.Project, e.info.Name)
 	return nil
+}
+
+// whole refuses an export of everything when there is more of the run than this
+// package knows: a copy made of the stream would not be the run, and the run
+// could be deleted for it.
+func (e *exporter) whole(s *snapshot) error {
+	if e.opts.Kinds != 0 && e.opts.Kinds != trackio.AllKinds {
+		return nil
+	}
+	strange, err := strangeRows(e.ctx, s, s.schema, e.ref.ID, true)
+	strange = slices.DeleteFunc(strange, func(what string) bool { return strings.HasPrefix(what, "trigger ") })
+	if err != nil || len(strange) == 0 { // triggers act on what is written, not on what is read
+		return err
+	}
+	return errStrange(e.ref.ID, "exported whole", s.path, strange)
 }
 
 // window reports that only a part of the rows is wanted. Its cost must not grow

@@ -106,7 +106,7 @@ func (b *Backend) moveRun(ctx context.Context, p *plan, target string, force boo
 func (b *Backend) idInTarget(ctx context.Context, p *plan, target string) (string, error) {
 	id := p.ref.ID
 	if p.key == "run_name" {
-		id = derivedID(p.ref.Project, p.name, p.started)
+		id = trackio.DeriveRunID(p.ref.Project, p.name, p.started)
 	}
 	err := b.read(ctx, target, func(s *snapshot) error {
 		if s.schema.key == "run_name" && len(s.schema.tables) > 0 {

@@ -2,8 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -88,9 +86,7 @@ func (g guard) check(ctx context.Context, b *Backend, s *snapshot, p *plan) erro
 		return err
 	}
 	if len(strange) > 0 {
-		return trackio.Errorf(errors.ErrUnsupported, "run %q cannot be %s: %s holds data of it that this version does not know: %s",
-			p.ref.ID, g.verb, s.path, strings.Join(strange, ", ")).
-			WithHint("a newer Trackio has written it; update this program")
+		return errStrange(p.ref.ID, g.verb, s.path, strange)
 	}
 	if err := b.checkInbox(ctx, g, p); err != nil || g.force {
 		return err
@@ -116,6 +112,13 @@ func (g guard) check(ctx context.Context, b *Backend, s *snapshot, p *plan) erro
 			WithHint("run Python's `trackio sync --project %s` first, or force it: they are then delivered from the new place", p.ref.Project)
 	}
 	return nil
+}
+
+// errStrange is the error for a run of which there is more than is known here.
+func errStrange(id, verb, path string, strange []string) error {
+	return trackio.Errorf(errors.ErrUnsupported, "run %q cannot be %s: %s holds data of it that this version does not know: %s",
+		id, verb, path, strings.Join(strange, ", ")).
+		WithHint("a newer Trackio has written it; update this program")
 }
 
 // checkInbox refuses a change of a run whose rows wait in the inbox: whoever
@@ -187,13 +190,6 @@ func strangeRows(ctx context.Context, q querier, s *schema, id string, columns b
 		}
 	}
 	return found, nil
-}
-
-// derivedID is the id that a run known by its name gets where runs have ids. It
-// follows from what the run is, so that every try finds it again.
-func derivedID(project, name, started string) string {
-	sum := sha256.Sum256([]byte(project + "\x00" + name + "\x00" + started))
-	return hex.EncodeToString(sum[:16])
 }
 
 // beforeChange readies the store for a change: it may be written to at all, and
