@@ -240,6 +240,35 @@ type ProjectDeleter interface {
 	DeleteProject(ctx context.Context, project string, opts DeleteOptions) error
 }
 
+// Examiner is the optional capability to look for what is wrong with a storage,
+// beyond what a read would meet.
+type Examiner interface {
+	// Examine yields what it finds, in no order that can be relied on. With
+	// opts.Fix it finishes or undoes interrupted operations, as the next change
+	// would, and nothing else; it changes nothing without.
+	Examine(ctx context.Context, opts ExamineOptions) iter.Seq2[Finding, error]
+}
+
+// ExamineOptions says what an examination may do.
+type ExamineOptions struct {
+	Fix bool // finish or undo interrupted operations
+}
+
+// Finding is one thing that is wrong with a storage.
+type Finding struct {
+	Kind    string // what sort of thing, such as "interrupted-operation": stable, for programs
+	Project string // "" when it concerns no project
+	RunID   string // "" when it concerns no run
+	Message string // what is wrong with which thing
+	Hint    string // the way out; may be empty
+	Fixed   bool   // Examine has mended it
+}
+
+// The kinds of findings that are known to the core; backends may have others.
+const (
+	FindingOperation = "interrupted-operation" // a change was begun and not ended
+)
+
 // As finds an optional capability of a backend. It looks through wrappers: one
 // that has a method As(any) bool answers for itself, as [errors.As] would ask.
 func As[C any](b Backend) (C, bool) {
