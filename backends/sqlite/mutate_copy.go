@@ -148,10 +148,9 @@ const (
 
 // insert runs the copying statement in the order of the rows. Their numbers are
 // sorted alone, in a subquery: rows that went through a sorter with all they hold
-// would be written and read once more, and take longer by a third.
+// would take more memory, and be copied twice.
 func (t *transplant) insert(ctx context.Context, source *table, query string, args []any) (int64, error) {
 	ofRun := fmt.Sprintf("SELECT rowid FROM src.%s WHERE %s = ?", quote(source.name), source.key)
-	// +: the index of the runs finds them, not the numbers.
 	copied := func(condition string, border ...any) (int64, error) {
 		return t.w.exec(ctx, query+" WHERE rowid IN ("+ofRun+condition+") ORDER BY rowid", append(slices.Clone(args), border...)...)
 	}
@@ -172,6 +171,7 @@ func (t *transplant) insert(ctx context.Context, source *table, query string, ar
 		return 0, wrapErr(cause(ctx, err), "read", t.w.path)
 	}
 	start := time.Now()
+	// +: the index of the runs finds the rows, not their numbers.
 	first, err := copied(" AND +rowid <= ?", border)
 	if err != nil {
 		return 0, err

@@ -4,7 +4,9 @@ import (
 	"context"
 	"iter"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/trackio-go/trackio/trackio"
 )
@@ -78,4 +80,43 @@ func TestWindowsAreHints(t *testing.T) {
 	if from, to := exports[0].Times.From, exports[0].Times.To; trackio.FormatTime(from.UTC()) != at(1) || trackio.FormatTime(to.UTC()) != at(3) {
 		t.Errorf("--at-time: %v to %v", from, to)
 	}
+}
+
+// A window without values tells whether the metric is known at all. One that the
+// run begins with is known without a summary, which reads every row.
+func TestEmptyWindow(t *testing.T) {
+	r := newRig(t)
+	rows := make([]trackio.MetricsRow, earlyRows+1)
+	for i := range rows {
+		rows[i] = trackio.MetricsRow{Timestamp: at(i), Step: int64(i), Metrics: []byte(`{"loss":1,"late/x":{"late":2}}`)}
+	}
+	rows[earlyRows].Metrics = []byte(`{"late":1}`)
+	r.add("p", "1", "long", begin(), &trackio.Metrics{Rows: rows})
+	var exports []trackio.ExportOptions
+	var lists []trackio.ListOptions
+	summed := 0
+	r.wrap = func(b trackio.Backend) trackio.Backend { return watched{b, &exports, &lists, &summed} }
+	command := func(metric string) []string {
+		return []string{"get", "metric", "--project", "p", "--run", "long", "--around", "99999", "--metric", metric}
+	}
+	for i, c := range []struct {
+		metric    string
+		summaries int
+	}{{"loss", 0}, {"late", 1}} {
+		summed = 0
+		got := r.run(command(c.metric)...)
+		want := `Metric "` + c.metric + `" has no values there; the last step of the run is 1000.`
+		if got.code != 0 || !strings.Contains(got.errOut, want) || summed != c.summaries {
+			t.Errorf("%d: code %d, %d summaries\n%s", i, got.code, summed, got.errOut)
+		}
+		if out := r.ok(append(command(c.metric), "--json")...); !strings.Contains(out, `"values": []`) {
+			t.Errorf("%d: %s", i, out)
+		}
+	}
+	for _, opts := range exports {
+		if opts.Steps == (trackio.Range[int64]{}) && opts.Times == (trackio.Range[time.Time]{}) {
+			t.Errorf("the whole run was read: %+v", opts)
+		}
+	}
+	r.fails(3, []string{`metric "nope" not found`}, command("nope")...)
 }

@@ -194,18 +194,71 @@ func (a *app) printMetric(ctx context.Context, run *trackio.Run, metric string, 
 // noValues ends a command that found no value: the metric is missing, or it is
 // only not in the window.
 func (a *app) noValues(ctx context.Context, b trackio.Backend, run *trackio.Run, metric string, w *window, asJSON bool) error {
+	if w.given() {
+		early, err := beginsEarly(ctx, run, metric)
+		if err != nil {
+			return err
+		}
+		if early {
+			return a.outside(ctx, b, run, metric, asJSON)
+		}
+	}
 	s, err := summarize(ctx, b, run)
 	if err != nil {
 		return err
 	}
-	if !w.given() || !slices.Contains(s.MetricNames, metric) {
-		err := trackio.Errorf(trackio.ErrNotFound, "metric %q not found in run %q of project %q", metric, run.Name(), run.Project()).
-			WithHint("trackio list metrics --project %s --run-id %s shows them", shellWord(run.Project()), shellWord(run.ID()))
-		return suggest(err, "metric", metric, s.MetricNames)
+	if w.given() && slices.Contains(s.MetricNames, metric) {
+		return a.outside(ctx, b, run, metric, asJSON)
 	}
-	if !asJSON {
-		a.say("", "Metric %q has no values there; the last step of the run is %s.", metric, stepText(s.LastStep))
+	err = trackio.Errorf(trackio.ErrNotFound, "metric %q not found in run %q of project %q", metric, run.Name(), run.Project()).
+		WithHint("trackio list metrics --project %s --run-id %s shows them", shellWord(run.Project()), shellWord(run.ID()))
+	return suggest(err, "metric", metric, s.MetricNames)
+}
+
+// earlyRows are the rows in which most metrics have come up.
+const earlyRows = 1000
+
+// beginsEarly looks for a metric in the first rows of a run, which saves the
+// look at all of them.
+func beginsEarly(ctx context.Context, run *trackio.Run, metric string) (bool, error) {
+	// From the first row on: that is a window too, for which no backend looks at
+	// the whole run before it begins.
+	from, seen := run.Info().CreatedAt, 0
+	quoted := mustJSON(metric)
+	for row, err := range metricsRows(ctx, run, trackio.ExportOptions{Times: trackio.Range[time.Time]{From: &from}}) {
+		if err != nil {
+			return false, err
+		}
+		if mayHold(row.Metrics, quoted) {
+			fields, err := members(row.Metrics)
+			if err != nil {
+				return false, err
+			}
+			if slices.ContainsFunc(fields, func(m member) bool { return m.key == metric }) {
+				return true, nil
+			}
+		}
+		if seen++; seen == earlyRows {
+			break
+		}
 	}
+	return false, nil
+}
+
+// outside says that a metric has values, but none in the window.
+func (a *app) outside(ctx context.Context, b trackio.Backend, run *trackio.Run, metric string, asJSON bool) error {
+	if asJSON {
+		return nil
+	}
+	runs, err := a.runs(ctx, b, run.Project(), trackio.ListOptions{Latest: true})
+	if err != nil {
+		return err
+	}
+	last := "not known"
+	if run, ok := runs.ByID(run.ID()); ok {
+		last = stepText(run.Info().LastStep)
+	}
+	a.say("", "Metric %q has no values there; the last step of the run is %s.", metric, last)
 	return nil
 }
 
