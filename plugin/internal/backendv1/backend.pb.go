@@ -60,11 +60,13 @@ const (
 type Capability int32
 
 const (
-	Capability_CAPABILITY_UNSPECIFIED Capability = 0
-	Capability_CAPABILITY_MOVE        Capability = 1
-	Capability_CAPABILITY_RENAME      Capability = 2
-	Capability_CAPABILITY_LIST_ALERTS Capability = 3
-	Capability_CAPABILITY_SUMMARIZE   Capability = 4
+	Capability_CAPABILITY_UNSPECIFIED    Capability = 0
+	Capability_CAPABILITY_MOVE           Capability = 1
+	Capability_CAPABILITY_RENAME         Capability = 2
+	Capability_CAPABILITY_LIST_ALERTS    Capability = 3
+	Capability_CAPABILITY_SUMMARIZE      Capability = 4
+	Capability_CAPABILITY_DELETE_PROJECT Capability = 5
+	Capability_CAPABILITY_EXAMINE        Capability = 6
 )
 
 // Enum value maps for Capability.
@@ -75,13 +77,17 @@ var (
 		2: "CAPABILITY_RENAME",
 		3: "CAPABILITY_LIST_ALERTS",
 		4: "CAPABILITY_SUMMARIZE",
+		5: "CAPABILITY_DELETE_PROJECT",
+		6: "CAPABILITY_EXAMINE",
 	}
 	Capability_value = map[string]int32{
-		"CAPABILITY_UNSPECIFIED": 0,
-		"CAPABILITY_MOVE":        1,
-		"CAPABILITY_RENAME":      2,
-		"CAPABILITY_LIST_ALERTS": 3,
-		"CAPABILITY_SUMMARIZE":   4,
+		"CAPABILITY_UNSPECIFIED":    0,
+		"CAPABILITY_MOVE":           1,
+		"CAPABILITY_RENAME":         2,
+		"CAPABILITY_LIST_ALERTS":    3,
+		"CAPABILITY_SUMMARIZE":      4,
+		"CAPABILITY_DELETE_PROJECT": 5,
+		"CAPABILITY_EXAMINE":        6,
 	}
 )
 
@@ -1094,11 +1100,14 @@ type RunInfo struct {
 	CreatedAt string `protobuf:"bytes,3,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	// The JSON of the configuration; absent when the run has none, or when it was
 	// not asked for.
-	Config        []byte  `protobuf:"bytes,4,opt,name=config,proto3,oneof" json:"config,omitempty"`
-	LastStep      *int64  `protobuf:"varint,5,opt,name=last_step,json=lastStep,proto3,oneof" json:"last_step,omitempty"`
-	UpdatedAt     string  `protobuf:"bytes,6,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
-	Counts        *Counts `protobuf:"bytes,7,opt,name=counts,proto3" json:"counts,omitempty"`
-	Revision      string  `protobuf:"bytes,8,opt,name=revision,proto3" json:"revision,omitempty"`
+	Config    []byte  `protobuf:"bytes,4,opt,name=config,proto3,oneof" json:"config,omitempty"`
+	LastStep  *int64  `protobuf:"varint,5,opt,name=last_step,json=lastStep,proto3,oneof" json:"last_step,omitempty"`
+	UpdatedAt string  `protobuf:"bytes,6,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
+	Counts    *Counts `protobuf:"bytes,7,opt,name=counts,proto3" json:"counts,omitempty"`
+	Revision  string  `protobuf:"bytes,8,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The id that the run gets where runs have ids, when this storage knows it by
+	// its name alone; else empty. From GetRun and in a stream's header.
+	DerivedId     string `protobuf:"bytes,9,opt,name=derived_id,json=derivedId,proto3" json:"derived_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1185,6 +1194,13 @@ func (x *RunInfo) GetCounts() *Counts {
 func (x *RunInfo) GetRevision() string {
 	if x != nil {
 		return x.Revision
+	}
+	return ""
+}
+
+func (x *RunInfo) GetDerivedId() string {
+	if x != nil {
+		return x.DerivedId
 	}
 	return ""
 }
@@ -2154,6 +2170,274 @@ func (x *SummarizeRunResponse) GetSystemMetrics() []string {
 	return nil
 }
 
+type DeleteProjectRequest struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Project string                 `protobuf:"bytes,1,opt,name=project,proto3" json:"project,omitempty"`
+	// Delete even a project with a run that is still written to.
+	Force         bool `protobuf:"varint,2,opt,name=force,proto3" json:"force,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteProjectRequest) Reset() {
+	*x = DeleteProjectRequest{}
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteProjectRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteProjectRequest) ProtoMessage() {}
+
+func (x *DeleteProjectRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteProjectRequest.ProtoReflect.Descriptor instead.
+func (*DeleteProjectRequest) Descriptor() ([]byte, []int) {
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *DeleteProjectRequest) GetProject() string {
+	if x != nil {
+		return x.Project
+	}
+	return ""
+}
+
+func (x *DeleteProjectRequest) GetForce() bool {
+	if x != nil {
+		return x.Force
+	}
+	return false
+}
+
+type DeleteProjectResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteProjectResponse) Reset() {
+	*x = DeleteProjectResponse{}
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteProjectResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteProjectResponse) ProtoMessage() {}
+
+func (x *DeleteProjectResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteProjectResponse.ProtoReflect.Descriptor instead.
+func (*DeleteProjectResponse) Descriptor() ([]byte, []int) {
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{31}
+}
+
+type ExamineRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Finish or undo interrupted operations, as the next change would.
+	Fix           bool `protobuf:"varint,1,opt,name=fix,proto3" json:"fix,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExamineRequest) Reset() {
+	*x = ExamineRequest{}
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExamineRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExamineRequest) ProtoMessage() {}
+
+func (x *ExamineRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExamineRequest.ProtoReflect.Descriptor instead.
+func (*ExamineRequest) Descriptor() ([]byte, []int) {
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *ExamineRequest) GetFix() bool {
+	if x != nil {
+		return x.Fix
+	}
+	return false
+}
+
+type ExamineResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Findings      []*Finding             `protobuf:"bytes,1,rep,name=findings,proto3" json:"findings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExamineResponse) Reset() {
+	*x = ExamineResponse{}
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExamineResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExamineResponse) ProtoMessage() {}
+
+func (x *ExamineResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExamineResponse.ProtoReflect.Descriptor instead.
+func (*ExamineResponse) Descriptor() ([]byte, []int) {
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *ExamineResponse) GetFindings() []*Finding {
+	if x != nil {
+		return x.Findings
+	}
+	return nil
+}
+
+// Finding is one thing that is wrong with a storage.
+type Finding struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What sort of thing, for programs, such as "interrupted-operation".
+	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	// Empty when it concerns no project, no run.
+	Project string `protobuf:"bytes,2,opt,name=project,proto3" json:"project,omitempty"`
+	RunId   string `protobuf:"bytes,3,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	// What is wrong with which thing.
+	Message string `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
+	// The way out; may be empty.
+	Hint string `protobuf:"bytes,5,opt,name=hint,proto3" json:"hint,omitempty"`
+	// It has been mended by this very call.
+	Fixed         bool `protobuf:"varint,6,opt,name=fixed,proto3" json:"fixed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Finding) Reset() {
+	*x = Finding{}
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Finding) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Finding) ProtoMessage() {}
+
+func (x *Finding) ProtoReflect() protoreflect.Message {
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Finding.ProtoReflect.Descriptor instead.
+func (*Finding) Descriptor() ([]byte, []int) {
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *Finding) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Finding) GetProject() string {
+	if x != nil {
+		return x.Project
+	}
+	return ""
+}
+
+func (x *Finding) GetRunId() string {
+	if x != nil {
+		return x.RunId
+	}
+	return ""
+}
+
+func (x *Finding) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *Finding) GetHint() string {
+	if x != nil {
+		return x.Hint
+	}
+	return ""
+}
+
+func (x *Finding) GetFixed() bool {
+	if x != nil {
+		return x.Fixed
+	}
+	return false
+}
+
 type CloseRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -2162,7 +2446,7 @@ type CloseRequest struct {
 
 func (x *CloseRequest) Reset() {
 	*x = CloseRequest{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[30]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2174,7 +2458,7 @@ func (x *CloseRequest) String() string {
 func (*CloseRequest) ProtoMessage() {}
 
 func (x *CloseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[30]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2187,7 +2471,7 @@ func (x *CloseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseRequest.ProtoReflect.Descriptor instead.
 func (*CloseRequest) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{30}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{35}
 }
 
 type CloseResponse struct {
@@ -2198,7 +2482,7 @@ type CloseResponse struct {
 
 func (x *CloseResponse) Reset() {
 	*x = CloseResponse{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[31]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2210,7 +2494,7 @@ func (x *CloseResponse) String() string {
 func (*CloseResponse) ProtoMessage() {}
 
 func (x *CloseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[31]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2223,7 +2507,7 @@ func (x *CloseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseResponse.ProtoReflect.Descriptor instead.
 func (*CloseResponse) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{31}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{36}
 }
 
 type ExportRunRequest struct {
@@ -2244,7 +2528,7 @@ type ExportRunRequest struct {
 
 func (x *ExportRunRequest) Reset() {
 	*x = ExportRunRequest{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[32]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2256,7 +2540,7 @@ func (x *ExportRunRequest) String() string {
 func (*ExportRunRequest) ProtoMessage() {}
 
 func (x *ExportRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[32]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2269,7 +2553,7 @@ func (x *ExportRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportRunRequest.ProtoReflect.Descriptor instead.
 func (*ExportRunRequest) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{32}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ExportRunRequest) GetRef() *RunRef {
@@ -2330,7 +2614,7 @@ type ExportRunResponse struct {
 
 func (x *ExportRunResponse) Reset() {
 	*x = ExportRunResponse{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[33]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2342,7 +2626,7 @@ func (x *ExportRunResponse) String() string {
 func (*ExportRunResponse) ProtoMessage() {}
 
 func (x *ExportRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[33]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2355,7 +2639,7 @@ func (x *ExportRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportRunResponse.ProtoReflect.Descriptor instead.
 func (*ExportRunResponse) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{33}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ExportRunResponse) GetFrame() *Frame {
@@ -2379,7 +2663,7 @@ type ImportRunRequest struct {
 
 func (x *ImportRunRequest) Reset() {
 	*x = ImportRunRequest{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[34]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2391,7 +2675,7 @@ func (x *ImportRunRequest) String() string {
 func (*ImportRunRequest) ProtoMessage() {}
 
 func (x *ImportRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[34]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2404,7 +2688,7 @@ func (x *ImportRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportRunRequest.ProtoReflect.Descriptor instead.
 func (*ImportRunRequest) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{34}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ImportRunRequest) GetRequest() isImportRunRequest_Request {
@@ -2475,7 +2759,7 @@ type ImportRunResponse struct {
 
 func (x *ImportRunResponse) Reset() {
 	*x = ImportRunResponse{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[35]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2487,7 +2771,7 @@ func (x *ImportRunResponse) String() string {
 func (*ImportRunResponse) ProtoMessage() {}
 
 func (x *ImportRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[35]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2500,7 +2784,7 @@ func (x *ImportRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportRunResponse.ProtoReflect.Descriptor instead.
 func (*ImportRunResponse) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{35}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ImportRunResponse) GetRun() *RunInfo {
@@ -2521,7 +2805,7 @@ type Abort struct {
 
 func (x *Abort) Reset() {
 	*x = Abort{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[36]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2533,7 +2817,7 @@ func (x *Abort) String() string {
 func (*Abort) ProtoMessage() {}
 
 func (x *Abort) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[36]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2546,7 +2830,7 @@ func (x *Abort) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Abort.ProtoReflect.Descriptor instead.
 func (*Abort) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{36}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Abort) GetKind() ErrorKind {
@@ -2596,7 +2880,7 @@ type Frame struct {
 
 func (x *Frame) Reset() {
 	*x = Frame{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[37]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2608,7 +2892,7 @@ func (x *Frame) String() string {
 func (*Frame) ProtoMessage() {}
 
 func (x *Frame) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[37]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2621,7 +2905,7 @@ func (x *Frame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Frame.ProtoReflect.Descriptor instead.
 func (*Frame) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{37}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Frame) GetFrame() isFrame_Frame {
@@ -2796,7 +3080,7 @@ type Header struct {
 
 func (x *Header) Reset() {
 	*x = Header{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[38]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2808,7 +3092,7 @@ func (x *Header) String() string {
 func (*Header) ProtoMessage() {}
 
 func (x *Header) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[38]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2821,7 +3105,7 @@ func (x *Header) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Header.ProtoReflect.Descriptor instead.
 func (*Header) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{38}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Header) GetRun() *RunInfo {
@@ -2851,7 +3135,7 @@ type Config struct {
 
 func (x *Config) Reset() {
 	*x = Config{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[39]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2863,7 +3147,7 @@ func (x *Config) String() string {
 func (*Config) ProtoMessage() {}
 
 func (x *Config) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[39]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2876,7 +3160,7 @@ func (x *Config) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Config.ProtoReflect.Descriptor instead.
 func (*Config) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{39}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Config) GetJson() []byte {
@@ -2902,7 +3186,7 @@ type MetricsBatch struct {
 
 func (x *MetricsBatch) Reset() {
 	*x = MetricsBatch{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[40]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2914,7 +3198,7 @@ func (x *MetricsBatch) String() string {
 func (*MetricsBatch) ProtoMessage() {}
 
 func (x *MetricsBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[40]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2927,7 +3211,7 @@ func (x *MetricsBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MetricsBatch.ProtoReflect.Descriptor instead.
 func (*MetricsBatch) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{40}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *MetricsBatch) GetRows() []*MetricsRow {
@@ -2952,7 +3236,7 @@ type MetricsRow struct {
 
 func (x *MetricsRow) Reset() {
 	*x = MetricsRow{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[41]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2964,7 +3248,7 @@ func (x *MetricsRow) String() string {
 func (*MetricsRow) ProtoMessage() {}
 
 func (x *MetricsRow) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[41]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2977,7 +3261,7 @@ func (x *MetricsRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MetricsRow.ProtoReflect.Descriptor instead.
 func (*MetricsRow) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{41}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *MetricsRow) GetTimestamp() string {
@@ -3024,7 +3308,7 @@ type SystemMetricsBatch struct {
 
 func (x *SystemMetricsBatch) Reset() {
 	*x = SystemMetricsBatch{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[42]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3036,7 +3320,7 @@ func (x *SystemMetricsBatch) String() string {
 func (*SystemMetricsBatch) ProtoMessage() {}
 
 func (x *SystemMetricsBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[42]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3049,7 +3333,7 @@ func (x *SystemMetricsBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SystemMetricsBatch.ProtoReflect.Descriptor instead.
 func (*SystemMetricsBatch) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{42}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *SystemMetricsBatch) GetRows() []*SystemMetricsRow {
@@ -3071,7 +3355,7 @@ type SystemMetricsRow struct {
 
 func (x *SystemMetricsRow) Reset() {
 	*x = SystemMetricsRow{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[43]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3083,7 +3367,7 @@ func (x *SystemMetricsRow) String() string {
 func (*SystemMetricsRow) ProtoMessage() {}
 
 func (x *SystemMetricsRow) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[43]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3096,7 +3380,7 @@ func (x *SystemMetricsRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SystemMetricsRow.ProtoReflect.Descriptor instead.
 func (*SystemMetricsRow) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{43}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *SystemMetricsRow) GetTimestamp() string {
@@ -3136,7 +3420,7 @@ type AlertBatch struct {
 
 func (x *AlertBatch) Reset() {
 	*x = AlertBatch{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[44]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3148,7 +3432,7 @@ func (x *AlertBatch) String() string {
 func (*AlertBatch) ProtoMessage() {}
 
 func (x *AlertBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[44]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3161,7 +3445,7 @@ func (x *AlertBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlertBatch.ProtoReflect.Descriptor instead.
 func (*AlertBatch) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{44}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *AlertBatch) GetRows() []*AlertRow {
@@ -3185,7 +3469,7 @@ type AlertRow struct {
 
 func (x *AlertRow) Reset() {
 	*x = AlertRow{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[45]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3197,7 +3481,7 @@ func (x *AlertRow) String() string {
 func (*AlertRow) ProtoMessage() {}
 
 func (x *AlertRow) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[45]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3210,7 +3494,7 @@ func (x *AlertRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlertRow.ProtoReflect.Descriptor instead.
 func (*AlertRow) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{45}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *AlertRow) GetTimestamp() string {
@@ -3264,7 +3548,7 @@ type TraceBatch struct {
 
 func (x *TraceBatch) Reset() {
 	*x = TraceBatch{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[46]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3276,7 +3560,7 @@ func (x *TraceBatch) String() string {
 func (*TraceBatch) ProtoMessage() {}
 
 func (x *TraceBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[46]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3289,7 +3573,7 @@ func (x *TraceBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TraceBatch.ProtoReflect.Descriptor instead.
 func (*TraceBatch) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{46}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *TraceBatch) GetRows() []*TraceRow {
@@ -3317,7 +3601,7 @@ type TraceRow struct {
 
 func (x *TraceRow) Reset() {
 	*x = TraceRow{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[47]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3329,7 +3613,7 @@ func (x *TraceRow) String() string {
 func (*TraceRow) ProtoMessage() {}
 
 func (x *TraceRow) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[47]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3342,7 +3626,7 @@ func (x *TraceRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TraceRow.ProtoReflect.Descriptor instead.
 func (*TraceRow) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{47}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *TraceRow) GetId() string {
@@ -3432,7 +3716,7 @@ type MediaBegin struct {
 
 func (x *MediaBegin) Reset() {
 	*x = MediaBegin{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[48]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3444,7 +3728,7 @@ func (x *MediaBegin) String() string {
 func (*MediaBegin) ProtoMessage() {}
 
 func (x *MediaBegin) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[48]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3457,7 +3741,7 @@ func (x *MediaBegin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MediaBegin.ProtoReflect.Descriptor instead.
 func (*MediaBegin) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{48}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *MediaBegin) GetPath() string {
@@ -3504,7 +3788,7 @@ type MediaData struct {
 
 func (x *MediaData) Reset() {
 	*x = MediaData{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[49]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3516,7 +3800,7 @@ func (x *MediaData) String() string {
 func (*MediaData) ProtoMessage() {}
 
 func (x *MediaData) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[49]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3529,7 +3813,7 @@ func (x *MediaData) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MediaData.ProtoReflect.Descriptor instead.
 func (*MediaData) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{49}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *MediaData) GetData() []byte {
@@ -3549,7 +3833,7 @@ type MediaEnd struct {
 
 func (x *MediaEnd) Reset() {
 	*x = MediaEnd{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[50]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3561,7 +3845,7 @@ func (x *MediaEnd) String() string {
 func (*MediaEnd) ProtoMessage() {}
 
 func (x *MediaEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[50]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3574,7 +3858,7 @@ func (x *MediaEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MediaEnd.ProtoReflect.Descriptor instead.
 func (*MediaEnd) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{50}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *MediaEnd) GetSha256() string {
@@ -3608,7 +3892,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[51]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3620,7 +3904,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[51]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3633,7 +3917,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{51}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *End) GetCounts() *Counts {
@@ -3725,7 +4009,7 @@ const file_trackio_backend_v1_backend_proto_rawDesc = "" +
 	"\x04hint\x18\x02 \x01(\tR\x04hint\"2\n" +
 	"\x06RunRef\x12\x18\n" +
 	"\aproject\x18\x01 \x01(\tR\aproject\x12\x0e\n" +
-	"\x02id\x18\x02 \x01(\tR\x02id\"\xb1\x02\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\"\xd0\x02\n" +
 	"\aRunInfo\x12,\n" +
 	"\x03ref\x18\x01 \x01(\v2\x1a.trackio.backend.v1.RunRefR\x03ref\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1d\n" +
@@ -3736,7 +4020,9 @@ const file_trackio_backend_v1_backend_proto_rawDesc = "" +
 	"\n" +
 	"updated_at\x18\x06 \x01(\tR\tupdatedAt\x122\n" +
 	"\x06counts\x18\a \x01(\v2\x1a.trackio.backend.v1.CountsR\x06counts\x12\x1a\n" +
-	"\brevision\x18\b \x01(\tR\brevisionB\t\n" +
+	"\brevision\x18\b \x01(\tR\brevision\x12\x1d\n" +
+	"\n" +
+	"derived_id\x18\t \x01(\tR\tderivedIdB\t\n" +
 	"\a_configB\f\n" +
 	"\n" +
 	"_last_step\"\x93\x01\n" +
@@ -3801,7 +4087,22 @@ const file_trackio_backend_v1_backend_proto_rawDesc = "" +
 	"\fmetric_names\x18\x03 \x03(\tR\vmetricNames\x12%\n" +
 	"\x0esystem_metrics\x18\x04 \x03(\tR\rsystemMetricsB\f\n" +
 	"\n" +
-	"_last_step\"\x0e\n" +
+	"_last_step\"F\n" +
+	"\x14DeleteProjectRequest\x12\x18\n" +
+	"\aproject\x18\x01 \x01(\tR\aproject\x12\x14\n" +
+	"\x05force\x18\x02 \x01(\bR\x05force\"\x17\n" +
+	"\x15DeleteProjectResponse\"\"\n" +
+	"\x0eExamineRequest\x12\x10\n" +
+	"\x03fix\x18\x01 \x01(\bR\x03fix\"J\n" +
+	"\x0fExamineResponse\x127\n" +
+	"\bfindings\x18\x01 \x03(\v2\x1b.trackio.backend.v1.FindingR\bfindings\"\x92\x01\n" +
+	"\aFinding\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x18\n" +
+	"\aproject\x18\x02 \x01(\tR\aproject\x12\x15\n" +
+	"\x06run_id\x18\x03 \x01(\tR\x05runId\x12\x18\n" +
+	"\amessage\x18\x04 \x01(\tR\amessage\x12\x12\n" +
+	"\x04hint\x18\x05 \x01(\tR\x04hint\x12\x14\n" +
+	"\x05fixed\x18\x06 \x01(\bR\x05fixed\"\x0e\n" +
 	"\fCloseRequest\"\x0f\n" +
 	"\rCloseResponse\"\xa3\x02\n" +
 	"\x10ExportRunRequest\x12,\n" +
@@ -3913,14 +4214,16 @@ const file_trackio_backend_v1_backend_proto_rawDesc = "" +
 	"\x05media\x18\x02 \x01(\x03R\x05media\x12\x1f\n" +
 	"\vmedia_bytes\x18\x03 \x01(\x03R\n" +
 	"mediaBytes\x12\x16\n" +
-	"\x06digest\x18\x04 \x01(\tR\x06digest*\x8a\x01\n" +
+	"\x06digest\x18\x04 \x01(\tR\x06digest*\xc1\x01\n" +
 	"\n" +
 	"Capability\x12\x1a\n" +
 	"\x16CAPABILITY_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fCAPABILITY_MOVE\x10\x01\x12\x15\n" +
 	"\x11CAPABILITY_RENAME\x10\x02\x12\x1a\n" +
 	"\x16CAPABILITY_LIST_ALERTS\x10\x03\x12\x18\n" +
-	"\x14CAPABILITY_SUMMARIZE\x10\x04*\xc1\x01\n" +
+	"\x14CAPABILITY_SUMMARIZE\x10\x04\x12\x1d\n" +
+	"\x19CAPABILITY_DELETE_PROJECT\x10\x05\x12\x16\n" +
+	"\x12CAPABILITY_EXAMINE\x10\x06*\xc1\x01\n" +
 	"\n" +
 	"RecordKind\x12\x1b\n" +
 	"\x17RECORD_KIND_UNSPECIFIED\x10\x00\x12\x16\n" +
@@ -3952,7 +4255,8 @@ const file_trackio_backend_v1_backend_proto_rawDesc = "" +
 	"\x15ERROR_KIND_PERMISSION\x10\x05\x12\x1a\n" +
 	"\x16ERROR_KIND_UNAVAILABLE\x10\x06\x12\x18\n" +
 	"\x14ERROR_KIND_DATA_LOSS\x10\a\x12\x1a\n" +
-	"\x16ERROR_KIND_UNSUPPORTED\x10\b2\xa0\t\n" +
+	"\x16ERROR_KIND_UNSUPPORTED\x10\b2\xdc\n" +
+	"\n" +
 	"\x0eBackendService\x12U\n" +
 	"\bDescribe\x12#.trackio.backend.v1.DescribeRequest\x1a$.trackio.backend.v1.DescribeResponse\x12X\n" +
 	"\tConfigure\x12$.trackio.backend.v1.ConfigureRequest\x1a%.trackio.backend.v1.ConfigureResponse\x12c\n" +
@@ -3966,7 +4270,9 @@ const file_trackio_backend_v1_backend_proto_rawDesc = "" +
 	"\tRenameRun\x12$.trackio.backend.v1.RenameRunRequest\x1a%.trackio.backend.v1.RenameRunResponse\x12]\n" +
 	"\n" +
 	"ListAlerts\x12%.trackio.backend.v1.ListAlertsRequest\x1a&.trackio.backend.v1.ListAlertsResponse0\x01\x12a\n" +
-	"\fSummarizeRun\x12'.trackio.backend.v1.SummarizeRunRequest\x1a(.trackio.backend.v1.SummarizeRunResponse\x12L\n" +
+	"\fSummarizeRun\x12'.trackio.backend.v1.SummarizeRunRequest\x1a(.trackio.backend.v1.SummarizeRunResponse\x12d\n" +
+	"\rDeleteProject\x12(.trackio.backend.v1.DeleteProjectRequest\x1a).trackio.backend.v1.DeleteProjectResponse\x12T\n" +
+	"\aExamine\x12\".trackio.backend.v1.ExamineRequest\x1a#.trackio.backend.v1.ExamineResponse0\x01\x12L\n" +
 	"\x05Close\x12 .trackio.backend.v1.CloseRequest\x1a!.trackio.backend.v1.CloseResponseBCZAgithub.com/trackio-go/trackio/plugin/internal/backendv1;backendv1b\x06proto3"
 
 var (
@@ -3982,67 +4288,72 @@ func file_trackio_backend_v1_backend_proto_rawDescGZIP() []byte {
 }
 
 var file_trackio_backend_v1_backend_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_trackio_backend_v1_backend_proto_msgTypes = make([]protoimpl.MessageInfo, 54)
+var file_trackio_backend_v1_backend_proto_msgTypes = make([]protoimpl.MessageInfo, 59)
 var file_trackio_backend_v1_backend_proto_goTypes = []any{
-	(Capability)(0),              // 0: trackio.backend.v1.Capability
-	(RecordKind)(0),              // 1: trackio.backend.v1.RecordKind
-	(AttributeType)(0),           // 2: trackio.backend.v1.AttributeType
-	(Severity)(0),                // 3: trackio.backend.v1.Severity
-	(ErrorKind)(0),               // 4: trackio.backend.v1.ErrorKind
-	(*DescribeRequest)(nil),      // 5: trackio.backend.v1.DescribeRequest
-	(*DescribeResponse)(nil),     // 6: trackio.backend.v1.DescribeResponse
-	(*Schema)(nil),               // 7: trackio.backend.v1.Schema
-	(*Attribute)(nil),            // 8: trackio.backend.v1.Attribute
-	(*NestedBlock)(nil),          // 9: trackio.backend.v1.NestedBlock
-	(*ConfigureRequest)(nil),     // 10: trackio.backend.v1.ConfigureRequest
-	(*ConfigureResponse)(nil),    // 11: trackio.backend.v1.ConfigureResponse
-	(*Capabilities)(nil),         // 12: trackio.backend.v1.Capabilities
-	(*Diagnostic)(nil),           // 13: trackio.backend.v1.Diagnostic
-	(*ErrorDetail)(nil),          // 14: trackio.backend.v1.ErrorDetail
-	(*RunRef)(nil),               // 15: trackio.backend.v1.RunRef
-	(*RunInfo)(nil),              // 16: trackio.backend.v1.RunInfo
-	(*Counts)(nil),               // 17: trackio.backend.v1.Counts
-	(*ListProjectsRequest)(nil),  // 18: trackio.backend.v1.ListProjectsRequest
-	(*ListProjectsResponse)(nil), // 19: trackio.backend.v1.ListProjectsResponse
-	(*ListRunsRequest)(nil),      // 20: trackio.backend.v1.ListRunsRequest
-	(*ListRunsResponse)(nil),     // 21: trackio.backend.v1.ListRunsResponse
-	(*GetRunRequest)(nil),        // 22: trackio.backend.v1.GetRunRequest
-	(*GetRunResponse)(nil),       // 23: trackio.backend.v1.GetRunResponse
-	(*DeleteRunRequest)(nil),     // 24: trackio.backend.v1.DeleteRunRequest
-	(*DeleteRunResponse)(nil),    // 25: trackio.backend.v1.DeleteRunResponse
-	(*MoveRunRequest)(nil),       // 26: trackio.backend.v1.MoveRunRequest
-	(*MoveRunResponse)(nil),      // 27: trackio.backend.v1.MoveRunResponse
-	(*RenameRunRequest)(nil),     // 28: trackio.backend.v1.RenameRunRequest
-	(*RenameRunResponse)(nil),    // 29: trackio.backend.v1.RenameRunResponse
-	(*ListAlertsRequest)(nil),    // 30: trackio.backend.v1.ListAlertsRequest
-	(*ListAlertsResponse)(nil),   // 31: trackio.backend.v1.ListAlertsResponse
-	(*Alert)(nil),                // 32: trackio.backend.v1.Alert
-	(*SummarizeRunRequest)(nil),  // 33: trackio.backend.v1.SummarizeRunRequest
-	(*SummarizeRunResponse)(nil), // 34: trackio.backend.v1.SummarizeRunResponse
-	(*CloseRequest)(nil),         // 35: trackio.backend.v1.CloseRequest
-	(*CloseResponse)(nil),        // 36: trackio.backend.v1.CloseResponse
-	(*ExportRunRequest)(nil),     // 37: trackio.backend.v1.ExportRunRequest
-	(*ExportRunResponse)(nil),    // 38: trackio.backend.v1.ExportRunResponse
-	(*ImportRunRequest)(nil),     // 39: trackio.backend.v1.ImportRunRequest
-	(*ImportRunResponse)(nil),    // 40: trackio.backend.v1.ImportRunResponse
-	(*Abort)(nil),                // 41: trackio.backend.v1.Abort
-	(*Frame)(nil),                // 42: trackio.backend.v1.Frame
-	(*Header)(nil),               // 43: trackio.backend.v1.Header
-	(*Config)(nil),               // 44: trackio.backend.v1.Config
-	(*MetricsBatch)(nil),         // 45: trackio.backend.v1.MetricsBatch
-	(*MetricsRow)(nil),           // 46: trackio.backend.v1.MetricsRow
-	(*SystemMetricsBatch)(nil),   // 47: trackio.backend.v1.SystemMetricsBatch
-	(*SystemMetricsRow)(nil),     // 48: trackio.backend.v1.SystemMetricsRow
-	(*AlertBatch)(nil),           // 49: trackio.backend.v1.AlertBatch
-	(*AlertRow)(nil),             // 50: trackio.backend.v1.AlertRow
-	(*TraceBatch)(nil),           // 51: trackio.backend.v1.TraceBatch
-	(*TraceRow)(nil),             // 52: trackio.backend.v1.TraceRow
-	(*MediaBegin)(nil),           // 53: trackio.backend.v1.MediaBegin
-	(*MediaData)(nil),            // 54: trackio.backend.v1.MediaData
-	(*MediaEnd)(nil),             // 55: trackio.backend.v1.MediaEnd
-	(*End)(nil),                  // 56: trackio.backend.v1.End
-	nil,                          // 57: trackio.backend.v1.ConfigureRequest.EnvironmentEntry
-	nil,                          // 58: trackio.backend.v1.ConfigureResponse.SettingsEntry
+	(Capability)(0),               // 0: trackio.backend.v1.Capability
+	(RecordKind)(0),               // 1: trackio.backend.v1.RecordKind
+	(AttributeType)(0),            // 2: trackio.backend.v1.AttributeType
+	(Severity)(0),                 // 3: trackio.backend.v1.Severity
+	(ErrorKind)(0),                // 4: trackio.backend.v1.ErrorKind
+	(*DescribeRequest)(nil),       // 5: trackio.backend.v1.DescribeRequest
+	(*DescribeResponse)(nil),      // 6: trackio.backend.v1.DescribeResponse
+	(*Schema)(nil),                // 7: trackio.backend.v1.Schema
+	(*Attribute)(nil),             // 8: trackio.backend.v1.Attribute
+	(*NestedBlock)(nil),           // 9: trackio.backend.v1.NestedBlock
+	(*ConfigureRequest)(nil),      // 10: trackio.backend.v1.ConfigureRequest
+	(*ConfigureResponse)(nil),     // 11: trackio.backend.v1.ConfigureResponse
+	(*Capabilities)(nil),          // 12: trackio.backend.v1.Capabilities
+	(*Diagnostic)(nil),            // 13: trackio.backend.v1.Diagnostic
+	(*ErrorDetail)(nil),           // 14: trackio.backend.v1.ErrorDetail
+	(*RunRef)(nil),                // 15: trackio.backend.v1.RunRef
+	(*RunInfo)(nil),               // 16: trackio.backend.v1.RunInfo
+	(*Counts)(nil),                // 17: trackio.backend.v1.Counts
+	(*ListProjectsRequest)(nil),   // 18: trackio.backend.v1.ListProjectsRequest
+	(*ListProjectsResponse)(nil),  // 19: trackio.backend.v1.ListProjectsResponse
+	(*ListRunsRequest)(nil),       // 20: trackio.backend.v1.ListRunsRequest
+	(*ListRunsResponse)(nil),      // 21: trackio.backend.v1.ListRunsResponse
+	(*GetRunRequest)(nil),         // 22: trackio.backend.v1.GetRunRequest
+	(*GetRunResponse)(nil),        // 23: trackio.backend.v1.GetRunResponse
+	(*DeleteRunRequest)(nil),      // 24: trackio.backend.v1.DeleteRunRequest
+	(*DeleteRunResponse)(nil),     // 25: trackio.backend.v1.DeleteRunResponse
+	(*MoveRunRequest)(nil),        // 26: trackio.backend.v1.MoveRunRequest
+	(*MoveRunResponse)(nil),       // 27: trackio.backend.v1.MoveRunResponse
+	(*RenameRunRequest)(nil),      // 28: trackio.backend.v1.RenameRunRequest
+	(*RenameRunResponse)(nil),     // 29: trackio.backend.v1.RenameRunResponse
+	(*ListAlertsRequest)(nil),     // 30: trackio.backend.v1.ListAlertsRequest
+	(*ListAlertsResponse)(nil),    // 31: trackio.backend.v1.ListAlertsResponse
+	(*Alert)(nil),                 // 32: trackio.backend.v1.Alert
+	(*SummarizeRunRequest)(nil),   // 33: trackio.backend.v1.SummarizeRunRequest
+	(*SummarizeRunResponse)(nil),  // 34: trackio.backend.v1.SummarizeRunResponse
+	(*DeleteProjectRequest)(nil),  // 35: trackio.backend.v1.DeleteProjectRequest
+	(*DeleteProjectResponse)(nil), // 36: trackio.backend.v1.DeleteProjectResponse
+	(*ExamineRequest)(nil),        // 37: trackio.backend.v1.ExamineRequest
+	(*ExamineResponse)(nil),       // 38: trackio.backend.v1.ExamineResponse
+	(*Finding)(nil),               // 39: trackio.backend.v1.Finding
+	(*CloseRequest)(nil),          // 40: trackio.backend.v1.CloseRequest
+	(*CloseResponse)(nil),         // 41: trackio.backend.v1.CloseResponse
+	(*ExportRunRequest)(nil),      // 42: trackio.backend.v1.ExportRunRequest
+	(*ExportRunResponse)(nil),     // 43: trackio.backend.v1.ExportRunResponse
+	(*ImportRunRequest)(nil),      // 44: trackio.backend.v1.ImportRunRequest
+	(*ImportRunResponse)(nil),     // 45: trackio.backend.v1.ImportRunResponse
+	(*Abort)(nil),                 // 46: trackio.backend.v1.Abort
+	(*Frame)(nil),                 // 47: trackio.backend.v1.Frame
+	(*Header)(nil),                // 48: trackio.backend.v1.Header
+	(*Config)(nil),                // 49: trackio.backend.v1.Config
+	(*MetricsBatch)(nil),          // 50: trackio.backend.v1.MetricsBatch
+	(*MetricsRow)(nil),            // 51: trackio.backend.v1.MetricsRow
+	(*SystemMetricsBatch)(nil),    // 52: trackio.backend.v1.SystemMetricsBatch
+	(*SystemMetricsRow)(nil),      // 53: trackio.backend.v1.SystemMetricsRow
+	(*AlertBatch)(nil),            // 54: trackio.backend.v1.AlertBatch
+	(*AlertRow)(nil),              // 55: trackio.backend.v1.AlertRow
+	(*TraceBatch)(nil),            // 56: trackio.backend.v1.TraceBatch
+	(*TraceRow)(nil),              // 57: trackio.backend.v1.TraceRow
+	(*MediaBegin)(nil),            // 58: trackio.backend.v1.MediaBegin
+	(*MediaData)(nil),             // 59: trackio.backend.v1.MediaData
+	(*MediaEnd)(nil),              // 60: trackio.backend.v1.MediaEnd
+	(*End)(nil),                   // 61: trackio.backend.v1.End
+	nil,                           // 62: trackio.backend.v1.ConfigureRequest.EnvironmentEntry
+	nil,                           // 63: trackio.backend.v1.ConfigureResponse.SettingsEntry
 }
 var file_trackio_backend_v1_backend_proto_depIdxs = []int32{
 	0,  // 0: trackio.backend.v1.DescribeResponse.capabilities:type_name -> trackio.backend.v1.Capability
@@ -4052,10 +4363,10 @@ var file_trackio_backend_v1_backend_proto_depIdxs = []int32{
 	9,  // 4: trackio.backend.v1.Schema.blocks:type_name -> trackio.backend.v1.NestedBlock
 	2,  // 5: trackio.backend.v1.Attribute.type:type_name -> trackio.backend.v1.AttributeType
 	7,  // 6: trackio.backend.v1.NestedBlock.schema:type_name -> trackio.backend.v1.Schema
-	57, // 7: trackio.backend.v1.ConfigureRequest.environment:type_name -> trackio.backend.v1.ConfigureRequest.EnvironmentEntry
+	62, // 7: trackio.backend.v1.ConfigureRequest.environment:type_name -> trackio.backend.v1.ConfigureRequest.EnvironmentEntry
 	13, // 8: trackio.backend.v1.ConfigureResponse.diagnostics:type_name -> trackio.backend.v1.Diagnostic
 	12, // 9: trackio.backend.v1.ConfigureResponse.capabilities:type_name -> trackio.backend.v1.Capabilities
-	58, // 10: trackio.backend.v1.ConfigureResponse.settings:type_name -> trackio.backend.v1.ConfigureResponse.SettingsEntry
+	63, // 10: trackio.backend.v1.ConfigureResponse.settings:type_name -> trackio.backend.v1.ConfigureResponse.SettingsEntry
 	0,  // 11: trackio.backend.v1.Capabilities.capabilities:type_name -> trackio.backend.v1.Capability
 	3,  // 12: trackio.backend.v1.Diagnostic.severity:type_name -> trackio.backend.v1.Severity
 	4,  // 13: trackio.backend.v1.Diagnostic.kind:type_name -> trackio.backend.v1.ErrorKind
@@ -4071,65 +4382,70 @@ var file_trackio_backend_v1_backend_proto_depIdxs = []int32{
 	15, // 23: trackio.backend.v1.RenameRunRequest.ref:type_name -> trackio.backend.v1.RunRef
 	16, // 24: trackio.backend.v1.RenameRunResponse.run:type_name -> trackio.backend.v1.RunInfo
 	32, // 25: trackio.backend.v1.ListAlertsResponse.alerts:type_name -> trackio.backend.v1.Alert
-	50, // 26: trackio.backend.v1.Alert.row:type_name -> trackio.backend.v1.AlertRow
+	55, // 26: trackio.backend.v1.Alert.row:type_name -> trackio.backend.v1.AlertRow
 	15, // 27: trackio.backend.v1.SummarizeRunRequest.ref:type_name -> trackio.backend.v1.RunRef
 	17, // 28: trackio.backend.v1.SummarizeRunResponse.counts:type_name -> trackio.backend.v1.Counts
-	15, // 29: trackio.backend.v1.ExportRunRequest.ref:type_name -> trackio.backend.v1.RunRef
-	1,  // 30: trackio.backend.v1.ExportRunRequest.kinds:type_name -> trackio.backend.v1.RecordKind
-	42, // 31: trackio.backend.v1.ExportRunResponse.frame:type_name -> trackio.backend.v1.Frame
-	15, // 32: trackio.backend.v1.ImportRunRequest.ref:type_name -> trackio.backend.v1.RunRef
-	42, // 33: trackio.backend.v1.ImportRunRequest.frame:type_name -> trackio.backend.v1.Frame
-	41, // 34: trackio.backend.v1.ImportRunRequest.abort:type_name -> trackio.backend.v1.Abort
-	16, // 35: trackio.backend.v1.ImportRunResponse.run:type_name -> trackio.backend.v1.RunInfo
-	4,  // 36: trackio.backend.v1.Abort.kind:type_name -> trackio.backend.v1.ErrorKind
-	43, // 37: trackio.backend.v1.Frame.header:type_name -> trackio.backend.v1.Header
-	44, // 38: trackio.backend.v1.Frame.config:type_name -> trackio.backend.v1.Config
-	45, // 39: trackio.backend.v1.Frame.metrics:type_name -> trackio.backend.v1.MetricsBatch
-	47, // 40: trackio.backend.v1.Frame.system_metrics:type_name -> trackio.backend.v1.SystemMetricsBatch
-	49, // 41: trackio.backend.v1.Frame.alerts:type_name -> trackio.backend.v1.AlertBatch
-	51, // 42: trackio.backend.v1.Frame.traces:type_name -> trackio.backend.v1.TraceBatch
-	53, // 43: trackio.backend.v1.Frame.media_begin:type_name -> trackio.backend.v1.MediaBegin
-	54, // 44: trackio.backend.v1.Frame.media_data:type_name -> trackio.backend.v1.MediaData
-	55, // 45: trackio.backend.v1.Frame.media_end:type_name -> trackio.backend.v1.MediaEnd
-	56, // 46: trackio.backend.v1.Frame.end:type_name -> trackio.backend.v1.End
-	16, // 47: trackio.backend.v1.Header.run:type_name -> trackio.backend.v1.RunInfo
-	1,  // 48: trackio.backend.v1.Header.kinds:type_name -> trackio.backend.v1.RecordKind
-	46, // 49: trackio.backend.v1.MetricsBatch.rows:type_name -> trackio.backend.v1.MetricsRow
-	48, // 50: trackio.backend.v1.SystemMetricsBatch.rows:type_name -> trackio.backend.v1.SystemMetricsRow
-	50, // 51: trackio.backend.v1.AlertBatch.rows:type_name -> trackio.backend.v1.AlertRow
-	52, // 52: trackio.backend.v1.TraceBatch.rows:type_name -> trackio.backend.v1.TraceRow
-	17, // 53: trackio.backend.v1.End.counts:type_name -> trackio.backend.v1.Counts
-	5,  // 54: trackio.backend.v1.BackendService.Describe:input_type -> trackio.backend.v1.DescribeRequest
-	10, // 55: trackio.backend.v1.BackendService.Configure:input_type -> trackio.backend.v1.ConfigureRequest
-	18, // 56: trackio.backend.v1.BackendService.ListProjects:input_type -> trackio.backend.v1.ListProjectsRequest
-	20, // 57: trackio.backend.v1.BackendService.ListRuns:input_type -> trackio.backend.v1.ListRunsRequest
-	22, // 58: trackio.backend.v1.BackendService.GetRun:input_type -> trackio.backend.v1.GetRunRequest
-	37, // 59: trackio.backend.v1.BackendService.ExportRun:input_type -> trackio.backend.v1.ExportRunRequest
-	39, // 60: trackio.backend.v1.BackendService.ImportRun:input_type -> trackio.backend.v1.ImportRunRequest
-	24, // 61: trackio.backend.v1.BackendService.DeleteRun:input_type -> trackio.backend.v1.DeleteRunRequest
-	26, // 62: trackio.backend.v1.BackendService.MoveRun:input_type -> trackio.backend.v1.MoveRunRequest
-	28, // 63: trackio.backend.v1.BackendService.RenameRun:input_type -> trackio.backend.v1.RenameRunRequest
-	30, // 64: trackio.backend.v1.BackendService.ListAlerts:input_type -> trackio.backend.v1.ListAlertsRequest
-	33, // 65: trackio.backend.v1.BackendService.SummarizeRun:input_type -> trackio.backend.v1.SummarizeRunRequest
-	35, // 66: trackio.backend.v1.BackendService.Close:input_type -> trackio.backend.v1.CloseRequest
-	6,  // 67: trackio.backend.v1.BackendService.Describe:output_type -> trackio.backend.v1.DescribeResponse
-	11, // 68: trackio.backend.v1.BackendService.Configure:output_type -> trackio.backend.v1.ConfigureResponse
-	19, // 69: trackio.backend.v1.BackendService.ListProjects:output_type -> trackio.backend.v1.ListProjectsResponse
-	21, // 70: trackio.backend.v1.BackendService.ListRuns:output_type -> trackio.backend.v1.ListRunsResponse
-	23, // 71: trackio.backend.v1.BackendService.GetRun:output_type -> trackio.backend.v1.GetRunResponse
-	38, // 72: trackio.backend.v1.BackendService.ExportRun:output_type -> trackio.backend.v1.ExportRunResponse
-	40, // 73: trackio.backend.v1.BackendService.ImportRun:output_type -> trackio.backend.v1.ImportRunResponse
-	25, // 74: trackio.backend.v1.BackendService.DeleteRun:output_type -> trackio.backend.v1.DeleteRunResponse
-	27, // 75: trackio.backend.v1.BackendService.MoveRun:output_type -> trackio.backend.v1.MoveRunResponse
-	29, // 76: trackio.backend.v1.BackendService.RenameRun:output_type -> trackio.backend.v1.RenameRunResponse
-	31, // 77: trackio.backend.v1.BackendService.ListAlerts:output_type -> trackio.backend.v1.ListAlertsResponse
-	34, // 78: trackio.backend.v1.BackendService.SummarizeRun:output_type -> trackio.backend.v1.SummarizeRunResponse
-	36, // 79: trackio.backend.v1.BackendService.Close:output_type -> trackio.backend.v1.CloseResponse
-	67, // [67:80] is the sub-list for method output_type
-	54, // [54:67] is the sub-list for method input_type
-	54, // [54:54] is the sub-list for extension type_name
-	54, // [54:54] is the sub-list for extension extendee
-	0,  // [0:54] is the sub-list for field type_name
+	39, // 29: trackio.backend.v1.ExamineResponse.findings:type_name -> trackio.backend.v1.Finding
+	15, // 30: trackio.backend.v1.ExportRunRequest.ref:type_name -> trackio.backend.v1.RunRef
+	1,  // 31: trackio.backend.v1.ExportRunRequest.kinds:type_name -> trackio.backend.v1.RecordKind
+	47, // 32: trackio.backend.v1.ExportRunResponse.frame:type_name -> trackio.backend.v1.Frame
+	15, // 33: trackio.backend.v1.ImportRunRequest.ref:type_name -> trackio.backend.v1.RunRef
+	47, // 34: trackio.backend.v1.ImportRunRequest.frame:type_name -> trackio.backend.v1.Frame
+	46, // 35: trackio.backend.v1.ImportRunRequest.abort:type_name -> trackio.backend.v1.Abort
+	16, // 36: trackio.backend.v1.ImportRunResponse.run:type_name -> trackio.backend.v1.RunInfo
+	4,  // 37: trackio.backend.v1.Abort.kind:type_name -> trackio.backend.v1.ErrorKind
+	48, // 38: trackio.backend.v1.Frame.header:type_name -> trackio.backend.v1.Header
+	49, // 39: trackio.backend.v1.Frame.config:type_name -> trackio.backend.v1.Config
+	50, // 40: trackio.backend.v1.Frame.metrics:type_name -> trackio.backend.v1.MetricsBatch
+	52, // 41: trackio.backend.v1.Frame.system_metrics:type_name -> trackio.backend.v1.SystemMetricsBatch
+	54, // 42: trackio.backend.v1.Frame.alerts:type_name -> trackio.backend.v1.AlertBatch
+	56, // 43: trackio.backend.v1.Frame.traces:type_name -> trackio.backend.v1.TraceBatch
+	58, // 44: trackio.backend.v1.Frame.media_begin:type_name -> trackio.backend.v1.MediaBegin
+	59, // 45: trackio.backend.v1.Frame.media_data:type_name -> trackio.backend.v1.MediaData
+	60, // 46: trackio.backend.v1.Frame.media_end:type_name -> trackio.backend.v1.MediaEnd
+	61, // 47: trackio.backend.v1.Frame.end:type_name -> trackio.backend.v1.End
+	16, // 48: trackio.backend.v1.Header.run:type_name -> trackio.backend.v1.RunInfo
+	1,  // 49: trackio.backend.v1.Header.kinds:type_name -> trackio.backend.v1.RecordKind
+	51, // 50: trackio.backend.v1.MetricsBatch.rows:type_name -> trackio.backend.v1.MetricsRow
+	53, // 51: trackio.backend.v1.SystemMetricsBatch.rows:type_name -> trackio.backend.v1.SystemMetricsRow
+	55, // 52: trackio.backend.v1.AlertBatch.rows:type_name -> trackio.backend.v1.AlertRow
+	57, // 53: trackio.backend.v1.TraceBatch.rows:type_name -> trackio.backend.v1.TraceRow
+	17, // 54: trackio.backend.v1.End.counts:type_name -> trackio.backend.v1.Counts
+	5,  // 55: trackio.backend.v1.BackendService.Describe:input_type -> trackio.backend.v1.DescribeRequest
+	10, // 56: trackio.backend.v1.BackendService.Configure:input_type -> trackio.backend.v1.ConfigureRequest
+	18, // 57: trackio.backend.v1.BackendService.ListProjects:input_type -> trackio.backend.v1.ListProjectsRequest
+	20, // 58: trackio.backend.v1.BackendService.ListRuns:input_type -> trackio.backend.v1.ListRunsRequest
+	22, // 59: trackio.backend.v1.BackendService.GetRun:input_type -> trackio.backend.v1.GetRunRequest
+	42, // 60: trackio.backend.v1.BackendService.ExportRun:input_type -> trackio.backend.v1.ExportRunRequest
+	44, // 61: trackio.backend.v1.BackendService.ImportRun:input_type -> trackio.backend.v1.ImportRunRequest
+	24, // 62: trackio.backend.v1.BackendService.DeleteRun:input_type -> trackio.backend.v1.DeleteRunRequest
+	26, // 63: trackio.backend.v1.BackendService.MoveRun:input_type -> trackio.backend.v1.MoveRunRequest
+	28, // 64: trackio.backend.v1.BackendService.RenameRun:input_type -> trackio.backend.v1.RenameRunRequest
+	30, // 65: trackio.backend.v1.BackendService.ListAlerts:input_type -> trackio.backend.v1.ListAlertsRequest
+	33, // 66: trackio.backend.v1.BackendService.SummarizeRun:input_type -> trackio.backend.v1.SummarizeRunRequest
+	35, // 67: trackio.backend.v1.BackendService.DeleteProject:input_type -> trackio.backend.v1.DeleteProjectRequest
+	37, // 68: trackio.backend.v1.BackendService.Examine:input_type -> trackio.backend.v1.ExamineRequest
+	40, // 69: trackio.backend.v1.BackendService.Close:input_type -> trackio.backend.v1.CloseRequest
+	6,  // 70: trackio.backend.v1.BackendService.Describe:output_type -> trackio.backend.v1.DescribeResponse
+	11, // 71: trackio.backend.v1.BackendService.Configure:output_type -> trackio.backend.v1.ConfigureResponse
+	19, // 72: trackio.backend.v1.BackendService.ListProjects:output_type -> trackio.backend.v1.ListProjectsResponse
+	21, // 73: trackio.backend.v1.BackendService.ListRuns:output_type -> trackio.backend.v1.ListRunsResponse
+	23, // 74: trackio.backend.v1.BackendService.GetRun:output_type -> trackio.backend.v1.GetRunResponse
+	43, // 75: trackio.backend.v1.BackendService.ExportRun:output_type -> trackio.backend.v1.ExportRunResponse
+	45, // 76: trackio.backend.v1.BackendService.ImportRun:output_type -> trackio.backend.v1.ImportRunResponse
+	25, // 77: trackio.backend.v1.BackendService.DeleteRun:output_type -> trackio.backend.v1.DeleteRunResponse
+	27, // 78: trackio.backend.v1.BackendService.MoveRun:output_type -> trackio.backend.v1.MoveRunResponse
+	29, // 79: trackio.backend.v1.BackendService.RenameRun:output_type -> trackio.backend.v1.RenameRunResponse
+	31, // 80: trackio.backend.v1.BackendService.ListAlerts:output_type -> trackio.backend.v1.ListAlertsResponse
+	34, // 81: trackio.backend.v1.BackendService.SummarizeRun:output_type -> trackio.backend.v1.SummarizeRunResponse
+	36, // 82: trackio.backend.v1.BackendService.DeleteProject:output_type -> trackio.backend.v1.DeleteProjectResponse
+	38, // 83: trackio.backend.v1.BackendService.Examine:output_type -> trackio.backend.v1.ExamineResponse
+	41, // 84: trackio.backend.v1.BackendService.Close:output_type -> trackio.backend.v1.CloseResponse
+	70, // [70:85] is the sub-list for method output_type
+	55, // [55:70] is the sub-list for method input_type
+	55, // [55:55] is the sub-list for extension type_name
+	55, // [55:55] is the sub-list for extension extendee
+	0,  // [0:55] is the sub-list for field type_name
 }
 
 func init() { file_trackio_backend_v1_backend_proto_init() }
@@ -4139,13 +4455,13 @@ func file_trackio_backend_v1_backend_proto_init() {
 	}
 	file_trackio_backend_v1_backend_proto_msgTypes[11].OneofWrappers = []any{}
 	file_trackio_backend_v1_backend_proto_msgTypes[29].OneofWrappers = []any{}
-	file_trackio_backend_v1_backend_proto_msgTypes[32].OneofWrappers = []any{}
-	file_trackio_backend_v1_backend_proto_msgTypes[34].OneofWrappers = []any{
+	file_trackio_backend_v1_backend_proto_msgTypes[37].OneofWrappers = []any{}
+	file_trackio_backend_v1_backend_proto_msgTypes[39].OneofWrappers = []any{
 		(*ImportRunRequest_Ref)(nil),
 		(*ImportRunRequest_Frame)(nil),
 		(*ImportRunRequest_Abort)(nil),
 	}
-	file_trackio_backend_v1_backend_proto_msgTypes[37].OneofWrappers = []any{
+	file_trackio_backend_v1_backend_proto_msgTypes[42].OneofWrappers = []any{
 		(*Frame_Header)(nil),
 		(*Frame_Config)(nil),
 		(*Frame_Metrics)(nil),
@@ -4157,15 +4473,15 @@ func file_trackio_backend_v1_backend_proto_init() {
 		(*Frame_MediaEnd)(nil),
 		(*Frame_End)(nil),
 	}
-	file_trackio_backend_v1_backend_proto_msgTypes[45].OneofWrappers = []any{}
-	file_trackio_backend_v1_backend_proto_msgTypes[47].OneofWrappers = []any{}
+	file_trackio_backend_v1_backend_proto_msgTypes[50].OneofWrappers = []any{}
+	file_trackio_backend_v1_backend_proto_msgTypes[52].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_trackio_backend_v1_backend_proto_rawDesc), len(file_trackio_backend_v1_backend_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   54,
+			NumMessages:   59,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

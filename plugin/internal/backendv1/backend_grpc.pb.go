@@ -54,19 +54,21 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	BackendService_Describe_FullMethodName     = "/trackio.backend.v1.BackendService/Describe"
-	BackendService_Configure_FullMethodName    = "/trackio.backend.v1.BackendService/Configure"
-	BackendService_ListProjects_FullMethodName = "/trackio.backend.v1.BackendService/ListProjects"
-	BackendService_ListRuns_FullMethodName     = "/trackio.backend.v1.BackendService/ListRuns"
-	BackendService_GetRun_FullMethodName       = "/trackio.backend.v1.BackendService/GetRun"
-	BackendService_ExportRun_FullMethodName    = "/trackio.backend.v1.BackendService/ExportRun"
-	BackendService_ImportRun_FullMethodName    = "/trackio.backend.v1.BackendService/ImportRun"
-	BackendService_DeleteRun_FullMethodName    = "/trackio.backend.v1.BackendService/DeleteRun"
-	BackendService_MoveRun_FullMethodName      = "/trackio.backend.v1.BackendService/MoveRun"
-	BackendService_RenameRun_FullMethodName    = "/trackio.backend.v1.BackendService/RenameRun"
-	BackendService_ListAlerts_FullMethodName   = "/trackio.backend.v1.BackendService/ListAlerts"
-	BackendService_SummarizeRun_FullMethodName = "/trackio.backend.v1.BackendService/SummarizeRun"
-	BackendService_Close_FullMethodName        = "/trackio.backend.v1.BackendService/Close"
+	BackendService_Describe_FullMethodName      = "/trackio.backend.v1.BackendService/Describe"
+	BackendService_Configure_FullMethodName     = "/trackio.backend.v1.BackendService/Configure"
+	BackendService_ListProjects_FullMethodName  = "/trackio.backend.v1.BackendService/ListProjects"
+	BackendService_ListRuns_FullMethodName      = "/trackio.backend.v1.BackendService/ListRuns"
+	BackendService_GetRun_FullMethodName        = "/trackio.backend.v1.BackendService/GetRun"
+	BackendService_ExportRun_FullMethodName     = "/trackio.backend.v1.BackendService/ExportRun"
+	BackendService_ImportRun_FullMethodName     = "/trackio.backend.v1.BackendService/ImportRun"
+	BackendService_DeleteRun_FullMethodName     = "/trackio.backend.v1.BackendService/DeleteRun"
+	BackendService_MoveRun_FullMethodName       = "/trackio.backend.v1.BackendService/MoveRun"
+	BackendService_RenameRun_FullMethodName     = "/trackio.backend.v1.BackendService/RenameRun"
+	BackendService_ListAlerts_FullMethodName    = "/trackio.backend.v1.BackendService/ListAlerts"
+	BackendService_SummarizeRun_FullMethodName  = "/trackio.backend.v1.BackendService/SummarizeRun"
+	BackendService_DeleteProject_FullMethodName = "/trackio.backend.v1.BackendService/DeleteProject"
+	BackendService_Examine_FullMethodName       = "/trackio.backend.v1.BackendService/Examine"
+	BackendService_Close_FullMethodName         = "/trackio.backend.v1.BackendService/Close"
 )
 
 // BackendServiceClient is the client API for BackendService service.
@@ -103,6 +105,13 @@ type BackendServiceClient interface {
 	ListAlerts(ctx context.Context, in *ListAlertsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ListAlertsResponse], error)
 	// SummarizeRun sums up a run. CAPABILITY_SUMMARIZE.
 	SummarizeRun(ctx context.Context, in *SummarizeRunRequest, opts ...grpc.CallOption) (*SummarizeRunResponse, error)
+	// DeleteProject removes a project: its runs, and what belongs to no run of it.
+	// It is all or nothing for readers. CAPABILITY_DELETE_PROJECT.
+	DeleteProject(ctx context.Context, in *DeleteProjectRequest, opts ...grpc.CallOption) (*DeleteProjectResponse, error)
+	// Examine looks for what is wrong with the storage, beyond what a read would
+	// meet, and sends what it finds, in any order. It changes nothing unless fix is
+	// set. CAPABILITY_EXAMINE.
+	Examine(ctx context.Context, in *ExamineRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExamineResponse], error)
 	// Close releases everything. The process ends soon after the answer.
 	Close(ctx context.Context, in *CloseRequest, opts ...grpc.CallOption) (*CloseResponse, error)
 }
@@ -274,6 +283,35 @@ func (c *backendServiceClient) SummarizeRun(ctx context.Context, in *SummarizeRu
 	return out, nil
 }
 
+func (c *backendServiceClient) DeleteProject(ctx context.Context, in *DeleteProjectRequest, opts ...grpc.CallOption) (*DeleteProjectResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteProjectResponse)
+	err := c.cc.Invoke(ctx, BackendService_DeleteProject_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *backendServiceClient) Examine(ctx context.Context, in *ExamineRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExamineResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &BackendService_ServiceDesc.Streams[5], BackendService_Examine_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ExamineRequest, ExamineResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type BackendService_ExamineClient = grpc.ServerStreamingClient[ExamineResponse]
+
 func (c *backendServiceClient) Close(ctx context.Context, in *CloseRequest, opts ...grpc.CallOption) (*CloseResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CloseResponse)
@@ -318,6 +356,13 @@ type BackendServiceServer interface {
 	ListAlerts(*ListAlertsRequest, grpc.ServerStreamingServer[ListAlertsResponse]) error
 	// SummarizeRun sums up a run. CAPABILITY_SUMMARIZE.
 	SummarizeRun(context.Context, *SummarizeRunRequest) (*SummarizeRunResponse, error)
+	// DeleteProject removes a project: its runs, and what belongs to no run of it.
+	// It is all or nothing for readers. CAPABILITY_DELETE_PROJECT.
+	DeleteProject(context.Context, *DeleteProjectRequest) (*DeleteProjectResponse, error)
+	// Examine looks for what is wrong with the storage, beyond what a read would
+	// meet, and sends what it finds, in any order. It changes nothing unless fix is
+	// set. CAPABILITY_EXAMINE.
+	Examine(*ExamineRequest, grpc.ServerStreamingServer[ExamineResponse]) error
 	// Close releases everything. The process ends soon after the answer.
 	Close(context.Context, *CloseRequest) (*CloseResponse, error)
 	mustEmbedUnimplementedBackendServiceServer()
@@ -365,6 +410,12 @@ func (UnimplementedBackendServiceServer) ListAlerts(*ListAlertsRequest, grpc.Ser
 }
 func (UnimplementedBackendServiceServer) SummarizeRun(context.Context, *SummarizeRunRequest) (*SummarizeRunResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SummarizeRun not implemented")
+}
+func (UnimplementedBackendServiceServer) DeleteProject(context.Context, *DeleteProjectRequest) (*DeleteProjectResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteProject not implemented")
+}
+func (UnimplementedBackendServiceServer) Examine(*ExamineRequest, grpc.ServerStreamingServer[ExamineResponse]) error {
+	return status.Error(codes.Unimplemented, "method Examine not implemented")
 }
 func (UnimplementedBackendServiceServer) Close(context.Context, *CloseRequest) (*CloseResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Close not implemented")
@@ -567,6 +618,35 @@ func _BackendService_SummarizeRun_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _BackendService_DeleteProject_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteProjectRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BackendServiceServer).DeleteProject(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BackendService_DeleteProject_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BackendServiceServer).DeleteProject(ctx, req.(*DeleteProjectRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _BackendService_Examine_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ExamineRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(BackendServiceServer).Examine(m, &grpc.GenericServerStream[ExamineRequest, ExamineResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type BackendService_ExamineServer = grpc.ServerStreamingServer[ExamineResponse]
+
 func _BackendService_Close_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CloseRequest)
 	if err := dec(in); err != nil {
@@ -621,6 +701,10 @@ var BackendService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _BackendService_SummarizeRun_Handler,
 		},
 		{
+			MethodName: "DeleteProject",
+			Handler:    _BackendService_DeleteProject_Handler,
+		},
+		{
 			MethodName: "Close",
 			Handler:    _BackendService_Close_Handler,
 		},
@@ -649,6 +733,11 @@ var BackendService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "ListAlerts",
 			Handler:       _BackendService_ListAlerts_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Examine",
+			Handler:       _BackendService_Examine_Handler,
 			ServerStreams: true,
 		},
 	},

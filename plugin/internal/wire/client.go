@@ -44,6 +44,10 @@ func (c *Client) As(target any) bool {
 		return grant[trackio.AlertLister](c, backendv1.Capability_CAPABILITY_LIST_ALERTS, target, alertLister{c})
 	case *trackio.Summarizer:
 		return grant[trackio.Summarizer](c, backendv1.Capability_CAPABILITY_SUMMARIZE, target, summarizer{c})
+	case *trackio.ProjectDeleter:
+		return grant[trackio.ProjectDeleter](c, backendv1.Capability_CAPABILITY_DELETE_PROJECT, target, projectDeleter{c})
+	case *trackio.Examiner:
+		return grant[trackio.Examiner](c, backendv1.Capability_CAPABILITY_EXAMINE, target, examiner{c})
 	}
 	return false
 }

@@ -11,10 +11,12 @@ import (
 // The capabilities of a [Client] are types of their own, so that a type
 // assertion on the client finds none that its backend does not have.
 type (
-	mover       struct{ *Client }
-	renamer     struct{ *Client }
-	alertLister struct{ *Client }
-	summarizer  struct{ *Client }
+	mover          struct{ *Client }
+	renamer        struct{ *Client }
+	alertLister    struct{ *Client }
+	summarizer     struct{ *Client }
+	projectDeleter struct{ *Client }
+	examiner       struct{ *Client }
 )
 
 func (c mover) MoveRun(ctx context.Context, ref trackio.RunRef, project string, opts trackio.MoveOptions) (trackio.RunInfo, error) {
@@ -45,4 +47,15 @@ func (c summarizer) SummarizeRun(ctx context.Context, ref trackio.RunRef) (track
 		sum.Counts = *counts
 	}
 	return sum, nil
+}
+
+func (c projectDeleter) DeleteProject(ctx context.Context, project string, opts trackio.DeleteOptions) error {
+	request := &backendv1.DeleteProjectRequest{Project: project, Force: opts.Force}
+	_, err := unary(ctx, c.Client, "DeleteProject", c.RPC.DeleteProject, request)
+	return err
+}
+
+func (c examiner) Examine(ctx context.Context, opts trackio.ExamineOptions) iter.Seq2[trackio.Finding, error] {
+	return items(messages(ctx, c.Client, "Examine", c.RPC.Examine, &backendv1.ExamineRequest{Fix: opts.Fix}), (*backendv1.ExamineResponse).GetFindings,
+		func(f *backendv1.Finding) (trackio.Finding, error) { return fromFinding(f), nil })
 }

@@ -153,6 +153,24 @@ func (s *Server) ListAlerts(request *backendv1.ListAlertsRequest, stream grpc.Se
 		stream)
 }
 
+// Examine implements the service.
+func (s *Server) Examine(request *backendv1.ExamineRequest, stream grpc.ServerStreamingServer[backendv1.ExamineResponse]) error {
+	b, err := s.opened()
+	if err != nil {
+		return err
+	}
+	examiner, ok := trackio.As[trackio.Examiner](b)
+	if !ok {
+		return encodeError(unsupported("examine its storage"))
+	}
+	return sendBatches(examiner.Examine(stream.Context(), trackio.ExamineOptions{Fix: request.GetFix()}),
+		func(f trackio.Finding) (*backendv1.Finding, int) {
+			return toFinding(f), 100 + len(f.Message) + len(f.Hint)
+		},
+		func(batch []*backendv1.Finding) proto.Message { return &backendv1.ExamineResponse{Findings: batch} },
+		stream)
+}
+
 // maxWait is how long an item of a slow listing waits for others.
 const maxWait = 50 * time.Millisecond
 
@@ -220,6 +238,20 @@ func (s *Server) DeleteRun(ctx context.Context, request *backendv1.DeleteRunRequ
 	}
 	opts := trackio.DeleteOptions{IfRevision: request.GetIfRevision(), Force: request.GetForce()}
 	return answer(&backendv1.DeleteRunResponse{}, b.DeleteRun(ctx, fromRef(request.GetRef()), opts))
+}
+
+// DeleteProject implements the service.
+func (s *Server) DeleteProject(ctx context.Context, request *backendv1.DeleteProjectRequest) (*backendv1.DeleteProjectResponse, error) {
+	b, err := s.opened()
+	if err != nil {
+		return nil, err
+	}
+	deleter, ok := trackio.As[trackio.ProjectDeleter](b)
+	if !ok {
+		return nil, encodeError(unsupported("delete projects"))
+	}
+	opts := trackio.DeleteOptions{Force: request.GetForce()}
+	return answer(&backendv1.DeleteProjectResponse{}, deleter.DeleteProject(ctx, request.GetProject(), opts))
 }
 
 // MoveRun implements the service.

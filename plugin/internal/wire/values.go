@@ -41,6 +41,7 @@ func toInfo(info trackio.RunInfo) *backendv1.RunInfo {
 		UpdatedAt: toTime(info.UpdatedAt),
 		Counts:    toCounts(info.Counts),
 		Revision:  info.Revision,
+		DerivedId: info.DerivedID,
 	}
 }
 
@@ -69,6 +70,7 @@ func fromInfo(info *backendv1.RunInfo) (trackio.RunInfo, error) {
 		UpdatedAt: updated,
 		Counts:    fromCounts(info.GetCounts()),
 		Revision:  info.GetRevision(),
+		DerivedID: info.GetDerivedId(),
 	}, nil
 }
 
@@ -167,6 +169,18 @@ func fromAlert(a *backendv1.Alert) trackio.Alert {
 	return trackio.Alert{RunID: a.GetRunId(), RunName: a.GetRunName(), AlertRow: fromAlertRow(a.GetRow())}
 }
 
+func toFinding(f trackio.Finding) *backendv1.Finding {
+	return &backendv1.Finding{
+		Kind: f.Kind, Project: f.Project, RunId: f.RunID, Message: f.Message, Hint: f.Hint, Fixed: f.Fixed,
+	}
+}
+
+func fromFinding(f *backendv1.Finding) trackio.Finding {
+	return trackio.Finding{
+		Kind: f.GetKind(), Project: f.GetProject(), RunID: f.GetRunId(), Message: f.GetMessage(), Hint: f.GetHint(), Fixed: f.GetFixed(),
+	}
+}
+
 func toAlertRow(r *trackio.AlertRow) *backendv1.AlertRow {
 	return &backendv1.AlertRow{
 		Timestamp: r.Timestamp, Title: r.Title, Text: r.Text, Level: r.Level, Step: r.Step, AlertId: r.AlertID,
@@ -194,6 +208,8 @@ var capabilityNames = [...]struct {
 	{backendv1.Capability_CAPABILITY_RENAME, "rename"},
 	{backendv1.Capability_CAPABILITY_LIST_ALERTS, "list_alerts"},
 	{backendv1.Capability_CAPABILITY_SUMMARIZE, "summarize"},
+	{backendv1.Capability_CAPABILITY_DELETE_PROJECT, "delete_project"},
+	{backendv1.Capability_CAPABILITY_EXAMINE, "examine"},
 }
 
 // CapabilityNamed finds a capability by its word in a config file.
@@ -239,6 +255,12 @@ func CapabilitiesOf(b trackio.Backend) []Capability {
 	}
 	if _, ok := trackio.As[trackio.Summarizer](b); ok {
 		found = append(found, backendv1.Capability_CAPABILITY_SUMMARIZE)
+	}
+	if _, ok := trackio.As[trackio.ProjectDeleter](b); ok {
+		found = append(found, backendv1.Capability_CAPABILITY_DELETE_PROJECT)
+	}
+	if _, ok := trackio.As[trackio.Examiner](b); ok {
+		found = append(found, backendv1.Capability_CAPABILITY_EXAMINE)
 	}
 	return found
 }
