@@ -43,14 +43,16 @@ func TestOpenAndClose(t *testing.T) {
 }
 
 func TestCapabilitiesCanBeSwitchedOff(t *testing.T) {
-	c := open(t, `disable = ["move", "summarize"]`)
+	c := open(t, `disable = ["move", "summarize", "delete_project"]`)
 	_, moves := trackio.As[trackio.Mover](c)
 	_, renames := trackio.As[trackio.Renamer](c)
 	_, sums := trackio.As[trackio.Summarizer](c)
-	if moves || !renames || sums {
-		t.Errorf("move %v, rename %v, summarize %v", moves, renames, sums)
+	_, deletes := trackio.As[trackio.ProjectDeleter](c)
+	_, examines := trackio.As[trackio.Examiner](c)
+	if moves || !renames || sums || deletes || !examines {
+		t.Errorf("move %v, rename %v, summarize %v, delete_project %v, examine %v", moves, renames, sums, deletes, examines)
 	}
-	if want := []string{"rename", "list_alerts"}; !slices.Equal(c.Capabilities(), want) {
+	if want := []string{"rename", "list_alerts", "examine"}; !slices.Equal(c.Capabilities(), want) {
 		t.Errorf("capabilities are %v", c.Capabilities())
 	}
 }

@@ -33,9 +33,12 @@ func TestCapabilitiesAreThoseOfTheBackend(t *testing.T) {
 		_, renames := trackio.As[trackio.Renamer](test.backend)
 		_, lists := trackio.As[trackio.AlertLister](test.backend)
 		_, sums := trackio.As[trackio.Summarizer](test.backend)
+		_, deletes := trackio.As[trackio.ProjectDeleter](test.backend)
+		_, examines := trackio.As[trackio.Examiner](test.backend)
 		_, other := trackio.As[interface{ NobodyHasThis() }](test.backend)
-		if moves != test.want || renames != test.want || lists != test.want || sums != test.want || other {
-			t.Errorf("found %v %v %v %v, want %v; unknown: %v", moves, renames, lists, sums, test.want, other)
+		if moves != test.want || renames != test.want || lists != test.want || sums != test.want ||
+			deletes != test.want || examines != test.want || other {
+			t.Errorf("found %v %v %v %v %v %v, want %v; unknown: %v", moves, renames, lists, sums, deletes, examines, test.want, other)
 		}
 	}
 }

@@ -13,9 +13,11 @@
 // # Guarantees
 //
 //   - Every promise of [trackio.Backend] and of the capabilities [trackio.Mover],
-//     [trackio.Renamer], [trackio.AlertLister] and [trackio.Summarizer].
-//   - An import, a deletion, a move and a rename each happen under one lock, at
-//     once: nobody sees a part of them.
+//     [trackio.Renamer], [trackio.AlertLister], [trackio.Summarizer],
+//     [trackio.ProjectDeleter] and [trackio.Examiner].
+//   - An import, a deletion (of a run or a project), a move and a rename each
+//     happen under one lock, at once: nobody sees a part of them. So none is ever
+//     interrupted, and an examination has nothing to find.
 //   - A run whose newest row is younger than [LiveFor] counts as still written
 //     to, and one with rows that carry a space id as not delivered.
 //   - A project is forgotten with its last run.
@@ -64,11 +66,13 @@ type Backend struct {
 func New() *Backend { return NewStore().Open() }
 
 var (
-	_ trackio.Backend     = (*Backend)(nil)
-	_ trackio.Mover       = (*Backend)(nil)
-	_ trackio.Renamer     = (*Backend)(nil)
-	_ trackio.AlertLister = (*Backend)(nil)
-	_ trackio.Summarizer  = (*Backend)(nil)
+	_ trackio.Backend        = (*Backend)(nil)
+	_ trackio.Mover          = (*Backend)(nil)
+	_ trackio.Renamer        = (*Backend)(nil)
+	_ trackio.AlertLister    = (*Backend)(nil)
+	_ trackio.Summarizer     = (*Backend)(nil)
+	_ trackio.ProjectDeleter = (*Backend)(nil)
+	_ trackio.Examiner       = (*Backend)(nil)
 )
 
 // ListProjects yields the names of all projects in byte order.
@@ -164,6 +168,23 @@ func (b *Backend) DeleteRun(ctx context.Context, ref trackio.RunRef, opts tracki
 	})
 }
 
+// DeleteProject removes a project with all its runs.
+func (b *Backend) DeleteProject(ctx context.Context, project string, opts trackio.DeleteOptions) error {
+	return b.write(ctx, func() error {
+		runs, err := b.store.runs(project)
+		if err != nil {
+			return err
+		}
+		for _, r := range runs {
+			if err := r.guard("", opts.Force); err != nil {
+				return err
+			}
+		}
+		delete(b.store.projects, project)
+		return nil
+	})
+}
+
 // MoveRun moves a run to another project.
 func (b *Backend) MoveRun(ctx context.Context, ref trackio.RunRef, project string, opts trackio.MoveOptions) (trackio.RunInfo, error) {
 	var moved *run
@@ -243,6 +264,11 @@ func (b *Backend) SummarizeRun(ctx context.Context, ref trackio.RunRef) (trackio
 		return trackio.Summary{}, err
 	}
 	return r.summary()
+}
+
+// Examine finds nothing: no operation on memory is ever interrupted.
+func (b *Backend) Examine(ctx context.Context, _ trackio.ExamineOptions) iter.Seq2[trackio.Finding, error] {
+	return listing(ctx, b, func() ([]trackio.Finding, error) { return nil, nil })
 }
 
 // Close closes the handle; streams under way end with an error.

@@ -53,6 +53,8 @@ func TestRefusals(t *testing.T) {
 			restore()
 			refused("DeleteRun", b.DeleteRun(ctx, ref, trackio.DeleteOptions{}), c.delete)
 			restore()
+			refused("DeleteProject", b.DeleteProject(ctx, "p", trackio.DeleteOptions{}), c.delete)
+			restore()
 			_, err := b.MoveRun(ctx, ref, "q", trackio.MoveOptions{})
 			refused("MoveRun", err, c.move)
 			if err != nil {
@@ -61,6 +63,9 @@ func TestRefusals(t *testing.T) {
 			}
 			err = b.DeleteRun(ctx, trackio.RunRef{Project: "q", ID: "1"}, trackio.DeleteOptions{Force: true})
 			refused("DeleteRun with Force", err, nil)
+			restore()
+			refused("DeleteProject with Force", b.DeleteProject(ctx, "p", trackio.DeleteOptions{Force: true}), nil)
+			refused("DeleteProject of no project", b.DeleteProject(ctx, "p", trackio.DeleteOptions{Force: true}), trackio.ErrNotFound)
 		})
 	}
 }
