@@ -49,9 +49,10 @@ const (
 type opKind string
 
 const (
-	opMove   opKind = "move"
-	opDelete opKind = "delete"
-	opImport opKind = "import"
+	opMove          opKind = "move"
+	opDelete        opKind = "delete"
+	opImport        opKind = "import"
+	opDeleteProject opKind = "delete-project"
 )
 
 // opFile is one media file of an operation; paths are slash-separated, relative
@@ -146,21 +147,33 @@ func (op *operation) abandon() { op.lock.release() }
 
 func (op *operation) lockPath() string { return strings.TrimSuffix(op.journal, journalExt) + ".lock" }
 
-// operations reads the journals that lie in the store, owned or not.
-func (b *Backend) operations() ([]*operation, error) {
-	entries, err := os.ReadDir(b.layout.ops())
+// journals lists the files of the operations in the store, owned or not.
+func (b *Backend) journals() ([]string, error) {
+	entries, err := os.ReadDir(b.ops())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, wrapErr(err, "read the directory of operations", b.layout.ops())
+		return nil, wrapErr(err, "read the directory of operations", b.ops())
+	}
+	var paths []string
+	for _, entry := range entries {
+		if filepath.Ext(entry.Name()) == journalExt {
+			paths = append(paths, filepath.Join(b.ops(), entry.Name()))
+		}
+	}
+	return paths, nil
+}
+
+// operations reads the journals that lie in the store, owned or not.
+func (b *Backend) operations() ([]*operation, error) {
+	paths, err := b.journals()
+	if err != nil {
+		return nil, err
 	}
 	var ops []*operation
-	for _, entry := range entries {
-		if filepath.Ext(entry.Name()) != journalExt {
-			continue
-		}
-		op, err := readOperation(filepath.Join(b.layout.ops(), entry.Name()))
+	for _, path := range paths {
+		op, err := readOperation(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // it ended meanwhile
 		}

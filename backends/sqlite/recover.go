@@ -29,7 +29,7 @@ func (b *Backend) recover(ctx context.Context) error {
 			continue
 		}
 		if _, err := b.settle(ctx, op); err != nil {
-			trackio.Note(ctx, "an interrupted %s of run %q could not be settled: %v", op.Kind, op.RunID, err)
+			trackio.Note(ctx, "%s, and could not be settled: %v", op, err)
 		}
 	}
 	b.sweep()
@@ -62,6 +62,8 @@ func (b *Backend) settle(ctx context.Context, op *operation) (done bool, err err
 		done, err = b.settleImport(ctx, op)
 	case opMove:
 		done, err = b.settleMove(ctx, op)
+	case opDeleteProject:
+		done, err = b.settleDeleteProject(op)
 	default:
 		err = trackio.Errorf(errors.ErrUnsupported, "operation %q is of a kind that this version does not know", op.Kind)
 	}
@@ -258,8 +260,9 @@ func (b *Backend) usedFiles(ctx context.Context, project string) (map[string]boo
 }
 
 // removeCopies unlinks the new names of an operation that did not commit, unless
-// a row refers to them. As long as the run is in the source, a file goes only
-// while the one that it was made of is still there and the same.
+// a row refers to them, and the directories made for them. As long as the run is
+// in the source, a file goes only while the one that it was made of is still
+// there and begins with it: a kill may have cut a copy short.
 func (b *Backend) removeCopies(ctx context.Context, op *operation, sourceDir string, compare bool) error {
 	if len(op.Files) == 0 {
 		return nil
@@ -286,12 +289,12 @@ func (b *Backend) removeCopies(ctx context.Context, op *operation, sourceDir str
 			continue
 		}
 		if compare {
-			same, err := sameContent(source, f.From, tree.root, f.To)
+			ours, err := madeFrom(source, f.From, tree.root, f.To)
 			if err != nil {
 				return err
 			}
-			if !same {
-				continue // never made, or not ours, or the last copy
+			if !ours {
+				continue // not ours, or the last copy
 			}
 		}
 		if err := tree.remove(f.To); err != nil {

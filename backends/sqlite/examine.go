@@ -1,0 +1,98 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"time"
+
+	"github.com/trackio-go/trackio/trackio"
+)
+
+// Examine implements [trackio.Examiner]. It finds the operations that their
+// processes left behind, and journals that cannot be read.
+func (b *Backend) Examine(ctx context.Context, opts trackio.ExamineOptions) iter.Seq2[trackio.Finding, error] {
+	return func(yield func(trackio.Finding, error) bool) {
+		ctx, leave, err := b.enter(ctx)
+		if err != nil {
+			yield(trackio.Finding{}, err)
+			return
+		}
+		defer leave()
+		paths, err := b.journals()
+		if err != nil {
+			yield(trackio.Finding{}, err)
+			return
+		}
+		for _, path := range paths {
+			finding, found, err := b.examineJournal(ctx, path, opts.Fix)
+			if err != nil {
+				yield(trackio.Finding{}, cause(ctx, err))
+				return
+			}
+			if found && !yield(finding, nil) {
+				return
+			}
+		}
+		if opts.Fix {
+			b.sweep()
+		}
+	}
+}
+
+// examineJournal looks at one journal; found is false when its owner lives.
+func (b *Backend) examineJournal(ctx context.Context, path string, fix bool) (finding trackio.Finding, found bool, err error) {
+	op, err := readOperation(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return finding, false, nil // it ended meanwhile
+	}
+	if err != nil {
+		return trackio.Finding{Kind: trackio.FindingOperation, Message: err.Error(), Hint: trackio.HintOf(err)}, true, nil
+	}
+	mine, err := op.adopt()
+	if err != nil && !errors.Is(err, trackio.ErrPermission) {
+		return finding, false, err
+	}
+	if err == nil && !mine {
+		return finding, false, nil
+	}
+	finding = trackio.Finding{
+		Kind: trackio.FindingOperation, Project: op.Source, RunID: op.RunID, Message: op.String(),
+		Hint: "fix it here, or let the next change do so: it is finished or undone, whichever the data allows",
+	}
+	if op.Kind == opImport {
+		finding.Project, finding.RunID = op.Target, op.NewID
+	}
+	switch {
+	case err != nil:
+		finding.Hint = "make the directory writable for this user"
+	case !fix:
+		op.abandon()
+	default:
+		done, err := b.settle(ctx, op)
+		if err != nil {
+			finding.Message += fmt.Sprintf("; it could not be settled: %v", err)
+			finding.Hint = trackio.HintOf(err)
+			break
+		}
+		finding.Fixed, finding.Hint = true, ""
+		finding.Message += map[bool]string{true: "; it was finished", false: "; it was undone"}[done]
+	}
+	return finding, true, nil
+}
+
+// String says what an operation was about.
+func (op *operation) String() string {
+	at := op.Started.Local().Format(time.DateTime)
+	switch op.Kind {
+	case opMove:
+		return fmt.Sprintf("the move of run %q (%s) from project %q to %q, begun at %s, was interrupted", op.RunName, op.RunID, op.Source, op.Target, at)
+	case opImport:
+		return fmt.Sprintf("the import of run %q (%s) into project %q, begun at %s, was interrupted", op.RunName, op.NewID, op.Target, at)
+	case opDeleteProject:
+		return fmt.Sprintf("the deletion of project %q, begun at %s, was interrupted", op.Source, at)
+	}
+	return fmt.Sprintf("the deletion of run %q (%s) of project %q, begun at %s, was interrupted", op.RunName, op.RunID, op.Source, at)
+}
