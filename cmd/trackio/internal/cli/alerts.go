@@ -37,14 +37,14 @@ func (a *app) alertsCommand(verb string) *cobra.Command {
 		Short: "Show the alerts of a project or a run, the newest first",
 		Example: "  trackio " + verb + " alerts --project mnist\n" +
 			"  trackio " + verb + " alerts --project mnist --run first --level error --since 2026-01-31T12:00:00+00:00",
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: a.onBackend(func(ctx context.Context, b trackio.Backend) error {
 			return a.showAlerts(ctx, b, f)
 		}),
 	}
 	a.addRunFlags(cmd, &f.runFlags, false)
 	cmd.Flags().StringVar(&f.level, "level", "", "only this `level`: info, warn or error")
-	cmd.Flags().StringVar(&f.since, "since", "", "only alerts after this ISO 8601 `time`")
+	cmd.Flags().StringVar(&f.since, "since", "", "only alerts after this ISO 8601 `time`, UTC unless it names an offset")
 	a.complete(cmd, "level", func(*cobra.Command, string) []string { return alertLevels })
 	addJSONFlag(cmd, &f.json)
 	return cmd

@@ -33,10 +33,11 @@ and images, and list, read, move and delete runs in it, each command printed
 before its result. The directory is removed at the end, unless it is kept.
 Your own runs are not touched.`,
 		Example: "  trackio demo\n  trackio demo --dir ./trackio-demo",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE:    a.begin(func(ctx context.Context, _ []string) error { return a.demo(ctx, dir, keep) }),
 	}
 	cmd.Flags().StringVar(&dir, "dir", "", "work in this new or empty `directory`, and keep it")
+	_ = cmd.MarkFlagDirname("dir")
 	cmd.Flags().BoolVar(&keep, "keep", false, "keep the temporary directory")
 	return cmd
 }
@@ -68,7 +69,7 @@ func (a *app) demo(ctx context.Context, dir string, keep bool) (err error) {
 		a.linef("  The demo is kept; with the line above its runs stay in reach.")
 		a.linef("  TRACKIO_DIR=%s trackio show    Python's dashboard on the same runs", shellWord(filepath.Join(dir, "runs")))
 	} else {
-		a.linef("  trackio demo --keep      the same, to go on with by hand")
+		a.linef("  trackio demo --keep      the same, to go on with by hand: this directory goes now")
 	}
 	a.linef("  trackio list projects    your own runs, where Python's trackio keeps them")
 	a.linef("  trackio backends         which storage that is, and why")

@@ -92,23 +92,32 @@ func TestUsageErrors(t *testing.T) {
 		words []string
 		args  string
 	}{
-		{[]string{`unknown command "lst"`, "did you mean trackio list?"}, "lst"},
-		{[]string{`unknown list "run"`, "did you mean trackio list runs?"}, "list run"},
+		{[]string{"no command trackio lst", "did you mean trackio list?"}, "lst"},
+		{[]string{"no command trackio list run\n", "did you mean trackio list runs?"}, "list run"},
+		{[]string{"no command trackio list run\n", "did you mean trackio list runs?"}, "list run --project p --json"},
+		{[]string{"no command trackio get metrics", "did you mean trackio get metric?"}, "get metrics --project p --run first --metric loss"},
+		{[]string{"trackio move needs to know what"}, "move --project p --run first --to q"},
 		{[]string{"unknown flag: --jsn", "trackio list projects --help"}, "list projects --jsn"},
-		{[]string{`"project" not set`, "trackio list runs --help"}, "list runs"},
-		{[]string{"run run-id"}, "get run --project p"},
-		{[]string{"none of the others can be"}, "get run --project p --run a --run-id b"},
-		{[]string{"invalid argument", "--step"}, "get snapshot --project p --run first --step x"},
+		{[]string{"trackio list runs needs --project", "trackio list projects", "trackio list runs --help"}, "list runs"},
+		{[]string{"trackio get metric needs --metric and --project"}, "get metric --run first"},
+		{[]string{"trackio get run needs --run or --run-id"}, "get run --project p"},
+		{[]string{"needs --run or --run-id"}, "delete run --project p --yes"},
+		{[]string{"--run and --run-id cannot be given together"}, "get run --project p --run a --run-id b"},
+		{[]string{`--step takes a whole number, not "x"`}, "get snapshot --project p --run first --step x"},
 		{[]string{"Provide --step, --around (with --window), or --at-time (with --window)."}, "get snapshot --project p --run first"},
 		{[]string{"--window -1 is negative"}, "get snapshot --project p --run first --around 1 --window -1"},
 		{[]string{`"noon" is no ISO 8601 time`, "write it like"}, "get metric --project p --run first --metric loss --at-time noon"},
 		{[]string{`"noon" is no ISO 8601 time`}, "list alerts --project p --since noon"},
 		{[]string{`no alert level "warning"`, "info, warn and error"}, "list alerts --project p --level warning"},
-		{[]string{"unknown command"}, "list projects extra"},
+		{[]string{`list projects takes only flags, not "extra"`}, "list projects extra"},
+		{[]string{`not "p"`, "did you mean --project p?"}, "list runs p"},
+		{[]string{`not "first"`, "did you mean --run first?"}, "delete run --project p first --yes"},
+		{[]string{"--to is empty"}, "move run --project p --run first --to="},
+		{[]string{"--project is empty"}, "list runs --project="},
 		{[]string{"unknown help topic"}, "help nothing"},
 		{[]string{"accepts 1 arg"}, "completion"},
 		{[]string{`invalid argument "tcsh"`}, "completion tcsh"},
-		{[]string{`"to" not set`}, "move run --project p --run first"},
+		{[]string{"trackio move run needs --to"}, "move run --project p --run first"},
 	} {
 		r.fails(2, c.words, strings.Fields(c.args)...)
 	}
@@ -123,6 +132,7 @@ func TestNotFoundSuggests(t *testing.T) {
 		args  string
 	}{
 		{[]string{"did you mean --project mnist?"}, "list runs --project mnits --json"},
+		{[]string{"trackio list projects shows"}, "list runs --project entirely-different"},
 		{[]string{`run "resnet-5" not found in project "mnist"`, "did you mean --run resnet-50?"}, "get run --project mnist --run resnet-5"},
 		{[]string{`run "zebra" not found`, "trackio list runs --project mnist shows them"}, "get run --project mnist --run zebra"},
 		{[]string{`run id "id-olf" not found`, "did you mean --run-id id-old?"}, "get run --project p --run-id id-olf"},

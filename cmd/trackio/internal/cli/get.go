@@ -13,12 +13,7 @@ import (
 )
 
 func (a *app) getCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "get",
-		Short: "Show a project, a run, metric values, alerts or a report",
-		Args:  cobra.ArbitraryArgs,
-		RunE:  a.group("get"),
-	}
+	cmd := a.group("get", "Show a project, a run, metric values, alerts or a report")
 	cmd.AddCommand(a.getProject(), a.getRun(), a.getMetric(), a.getSnapshot(), a.getSystemMetric(), a.alertsCommand("get"), a.getReport())
 	return cmd
 }
@@ -37,7 +32,7 @@ func (a *app) getProject() *cobra.Command {
 		Use:     "project",
 		Short:   "Show the summary of a project",
 		Example: "  trackio get project --project mnist",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: a.onBackend(func(ctx context.Context, b trackio.Backend) error {
 			runs, err := a.runs(ctx, b, project, trackio.ListOptions{Latest: true})
 			if err != nil {
@@ -82,7 +77,7 @@ func (a *app) getRun() *cobra.Command {
 		Use:     "run",
 		Short:   "Show the summary and the configuration of a run",
 		Example: "  trackio get run --project mnist --run first\n  trackio get run --project mnist --run first --json",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: a.onBackend(func(ctx context.Context, b trackio.Backend) error {
 			found, err := a.run(ctx, b, f)
 			if err != nil {
@@ -223,7 +218,7 @@ func (a *app) getSystemMetric() *cobra.Command {
 		Use:     "system-metric",
 		Short:   "Show the values of one system metric, or of all",
 		Example: "  trackio get system-metric --project mnist --run first\n  trackio get system-metric --project mnist --run first --metric cpu --json",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: a.onBackend(func(ctx context.Context, b trackio.Backend) error {
 			run, err := a.run(ctx, b, f)
 			if err != nil {

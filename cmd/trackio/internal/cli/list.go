@@ -11,12 +11,7 @@ import (
 )
 
 func (a *app) listCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "list",
-		Short: "List projects, runs, metrics, alerts and reports",
-		Args:  cobra.ArbitraryArgs,
-		RunE:  a.group("list"),
-	}
+	cmd := a.group("list", "List projects, runs, metrics, alerts and reports")
 	cmd.AddCommand(
 		a.listProjects(), a.listRuns(),
 		a.listNames("metrics", "metrics", "metrics", func(s trackio.Summary) []string { return s.MetricNames }),
@@ -36,7 +31,7 @@ func (a *app) listProjects() *cobra.Command {
 		Use:     "projects",
 		Short:   "List all projects",
 		Example: "  trackio list projects\n  trackio list projects --json",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: a.onBackend(func(ctx context.Context, b trackio.Backend) error {
 			projects, err := trackio.New(b).Projects(ctx)
 			if err != nil {
@@ -48,7 +43,7 @@ func (a *app) listProjects() *cobra.Command {
 				return o.end()
 			}
 			if len(projects) == 0 {
-				a.say("", "No projects here yet. Log some with Trackio, name another storage with --backend, or try: trackio demo")
+				a.say("", "No projects here yet; trackio backends shows where that is. Log some with Trackio, name another storage with --backend, or try: trackio demo")
 			}
 			for _, p := range projects {
 				a.linef("%s", clean(p))
@@ -93,7 +88,7 @@ func (a *app) listRuns() *cobra.Command {
 		Use:     "runs",
 		Short:   "List the runs of a project, the oldest first",
 		Example: "  trackio list runs --project mnist\n  trackio list runs --project mnist --json",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: a.onBackend(func(ctx context.Context, b trackio.Backend) error {
 			runs, err := a.runs(ctx, b, project, trackio.ListOptions{Latest: true})
 			if err != nil {
@@ -138,8 +133,8 @@ func (a *app) printRunsJSON(project string, runs *trackio.Runs) error {
 	return o.end()
 }
 
-// printRuns prints the table of runs. Ids take much room and are only needed to
-// tell runs of one name apart.
+// printRuns prints the table of runs. Ids take much room and are only needed
+// where a name does not tell which run is meant.
 func (a *app) printRuns(runs *trackio.Runs) error {
 	if runs.Len() == 0 {
 		a.say("", "Project %q has no runs.", runs.Project())
@@ -147,7 +142,7 @@ func (a *app) printRuns(runs *trackio.Runs) error {
 	}
 	seen, repeated := map[string]bool{}, false
 	for run := range runs.All() {
-		repeated = repeated || seen[run.Name()]
+		repeated = repeated || seen[run.Name()] || run.Name() == ""
 		seen[run.Name()] = true
 	}
 	header, right := []string{"NAME", "CREATED", "LAST STEP", "AGE"}, []int{2, 3}
@@ -183,7 +178,7 @@ func (a *app) listNames(use, jsonName, thing string, pick func(trackio.Summary) 
 		Use:     use,
 		Short:   "List the names of the " + thing + " of a run",
 		Example: "  trackio list " + use + " --project mnist --run first",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: a.onBackend(func(ctx context.Context, b trackio.Backend) error {
 			run, err := a.run(ctx, b, f)
 			if err != nil {

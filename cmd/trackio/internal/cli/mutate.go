@@ -33,7 +33,7 @@ func (a *app) addChangeFlags(cmd *cobra.Command, f *changeFlags) {
 }
 
 func (a *app) deleteCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "delete", Short: "Delete runs", Args: cobra.ArbitraryArgs, RunE: a.group("delete")}
+	cmd := a.group("delete", "Delete runs")
 	var f changeFlags
 	run := &cobra.Command{
 		Use:     "run",
@@ -44,7 +44,7 @@ media. Files and rows of other runs are never touched. On a terminal it asks
 first; elsewhere, and with --json, it needs --yes.`,
 		Example: `  trackio delete run --project mnist --run first
   trackio delete runs --project mnist --run first --run second --yes`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: a.onBackend(func(ctx context.Context, b trackio.Backend) error { return a.deleteRuns(ctx, b, f) }),
 	}
 	a.addChangeFlags(run, &f)
@@ -137,6 +137,9 @@ func (a *app) readLine(ctx context.Context) (string, error) {
 	}()
 	select {
 	case text := <-line:
+		if !strings.HasSuffix(text, "\n") {
+			fmt.Fprintln(a.env.Stderr)
+		}
 		return text, nil
 	case <-ctx.Done():
 		fmt.Fprintln(a.env.Stderr)
@@ -145,7 +148,7 @@ func (a *app) readLine(ctx context.Context) (string, error) {
 }
 
 func (a *app) moveCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "move", Short: "Move runs to another project", Args: cobra.ArbitraryArgs, RunE: a.group("move")}
+	cmd := a.group("move", "Move runs to another project")
 	var f changeFlags
 	var to string
 	run := &cobra.Command{
@@ -157,7 +160,7 @@ new. Metrics, config, system metrics, alerts, traces and media go along; at
 every moment a run is in exactly one of the two projects.`,
 		Example: `  trackio move run --project mnist --run first --to archive
   trackio move runs --project mnist --run first --run second --to archive --json`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: a.onBackend(func(ctx context.Context, b trackio.Backend) error { return a.moveRuns(ctx, b, f, to) }),
 	}
 	a.addChangeFlags(run, &f)

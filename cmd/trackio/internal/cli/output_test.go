@@ -122,6 +122,15 @@ func TestShellWord(t *testing.T) {
 	}
 }
 
+func TestSuggest(t *testing.T) {
+	missing := trackio.Errorf(trackio.ErrNotFound, "no project").WithHint("look")
+	for word, want := range map[string]string{"mnits": "did you mean --project mnist?", "mnist": "look", "other": "look"} {
+		if got := trackio.HintOf(suggest(missing, "project", word, []string{"mnist"})); got != want {
+			t.Errorf("%s: %q, want %q", word, got, want)
+		}
+	}
+}
+
 func TestNearest(t *testing.T) {
 	names := []string{"mnist", "resnet-50", "baseline"}
 	for word, want := range map[string]string{"mnits": "mnist", "resnet50": "resnet-50", "base": "", "zebra": "", "baselnie": "baseline"} {

@@ -57,7 +57,7 @@ func (a *app) addPythonFlags(root *cobra.Command) {
 				return onlyInPython("the flag --" + name)
 			}
 		}
-		return nil
+		return notEmpty(cmd)
 	}
 }
 

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/trackio-go/trackio/trackio"
@@ -191,12 +192,24 @@ func TestTables(t *testing.T) {
 	}
 }
 
+// A run without a name is told by its id.
+func TestRunWithoutName(t *testing.T) {
+	r := newRig(t)
+	r.add("p", "id-1", "", begin())
+	if got := r.ok("list", "runs", "--project", "p"); !strings.Contains(got, "id-1") {
+		t.Errorf("got %s", got)
+	}
+}
+
 // Nothing found is said on stderr: stdout stays data.
 func TestEmptyResults(t *testing.T) {
 	r := newRig(t)
 	got := r.run("list", "projects")
 	if got.code != 0 || got.out != "" || got.errOut == "" {
 		t.Errorf("list projects of an empty storage: %+v", got)
+	}
+	if !strings.Contains(got.errOut, "trackio backends") {
+		t.Errorf("nothing says where there are no projects: %q", got.errOut)
 	}
 	r.fill()
 	for _, args := range [][]string{

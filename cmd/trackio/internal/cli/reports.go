@@ -73,7 +73,7 @@ func (a *app) listReports() *cobra.Command {
 		Use:     "reports",
 		Short:   "List the Markdown reports of a project or a run",
 		Example: "  trackio list reports --project mnist\n  trackio list reports --project mnist --run first --json",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: a.onBackend(func(ctx context.Context, b trackio.Backend) error {
 			runs, runName, err := a.runOrAll(ctx, b, f)
 			if err != nil {
@@ -156,7 +156,7 @@ func (a *app) getReport() *cobra.Command {
 		Use:     "report",
 		Short:   "Show the entries of a Markdown report",
 		Example: "  trackio get report --project mnist --run first --report summary",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: a.onBackend(func(ctx context.Context, b trackio.Backend) error {
 			run, err := a.run(ctx, b, f)
 			if err != nil {

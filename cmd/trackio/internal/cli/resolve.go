@@ -43,7 +43,11 @@ func (a *app) runs(ctx context.Context, b trackio.Backend, project string, opts 
 		if listErr != nil {
 			return nil, err
 		}
-		return nil, suggest(err, "project", trackio.CanonicalProject(project), projects)
+		name := trackio.CanonicalProject(project)
+		if !slices.Contains(projects, name) {
+			err = trackio.Errorf(trackio.ErrNotFound, "%w", err).WithHint("trackio list projects shows what there is")
+		}
+		return nil, suggest(err, "project", name, projects)
 	}
 	return runs, err
 }

@@ -24,6 +24,7 @@ type rig struct {
 	wrap    func(trackio.Backend) trackio.Backend // put around an opened backend
 	config  Config
 	tryErr  map[string]error
+	unset   []Setting // what Try tells besides
 	opened  []Selection
 }
 
@@ -57,7 +58,7 @@ func (r *rig) Open(_ context.Context, sel Selection) (trackio.Backend, error) {
 func (r *rig) Config(context.Context, Selection) (Config, error) { return r.config, r.openErr }
 
 func (r *rig) Try(_ context.Context, sel Selection) ([]Setting, error) {
-	return []Setting{{"dir", "/data/" + sel.Backend, "attribute, /etc/trackio.hcl:4"}}, r.tryErr[sel.Backend]
+	return append([]Setting{{"dir", "/data/" + sel.Backend, "attribute, /etc/trackio.hcl:4"}}, r.unset...), r.tryErr[sel.Backend]
 }
 
 // result is what a command line did.

@@ -26,15 +26,16 @@ Without any configuration it works on the local Trackio directory.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
-		RunE:          a.group("command"),
+		RunE:          a.onlyGroup,
 	}
 	root.SetHelpCommand(&cobra.Command{Use: "help [command]", Short: "Explain a command", RunE: a.help})
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return trackio.Errorf(trackio.ErrInvalid, "%w", err).WithHint("see %s --help", cmd.CommandPath())
+		return usageError(cmd, err)
 	})
 	root.SetVersionTemplate("trackio {{.Version}} (Go)\n")
 	root.SetHelpCommandGroupID("setup")
 	root.CompletionOptions.DisableDefaultCmd = true
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	root.AddGroup(
 		&cobra.Group{ID: "read", Title: "Read:"},
 		&cobra.Group{ID: "change", Title: "Change:"},
@@ -48,6 +49,7 @@ Without any configuration it works on the local Trackio directory.`,
 	flags.BoolVar(&a.noColor, "no-color", false, "no colour, also on a terminal (NO_COLOR)")
 	a.addPythonFlags(root)
 	a.complete(root, "backend", a.completeBackends)
+	_ = root.MarkPersistentFlagFilename("config", "hcl")
 
 	add := func(group string, commands ...*cobra.Command) {
 		for _, cmd := range commands {
@@ -64,32 +66,38 @@ Without any configuration it works on the local Trackio directory.`,
 	return root
 }
 
-// group is the function of a command that only holds others: alone it shows its
-// help, and a word that it does not know is an error with the nearest one.
-func (a *app) group(what string) func(*cobra.Command, []string) error {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			if !cmd.HasParent() {
-				return cmd.Help()
-			}
-			cmd.SetOut(a.env.Stderr)
-			if err := cmd.Help(); err != nil {
-				return err
-			}
-			return trackio.Errorf(trackio.ErrInvalid, "%s needs to know what", cmd.CommandPath())
-		}
-		var names []string
-		for _, sub := range cmd.Commands() {
-			if sub.IsAvailableCommand() {
-				names = append(names, sub.Name())
-			}
-		}
-		err := trackio.Errorf(trackio.ErrInvalid, "unknown %s %q for %s", what, args[0], cmd.CommandPath())
-		if near := nearest(args[0], names); near != "" {
-			return err.WithHint("did you mean %s %s?", cmd.CommandPath(), near)
-		}
-		return err.WithHint("see %s --help", cmd.CommandPath())
+// group makes a command that only holds others: alone it shows its help, and a
+// word that it does not know is an error with the nearest one, whatever flags
+// follow.
+func (a *app) group(use, short string) *cobra.Command {
+	return &cobra.Command{
+		Use: use, Short: short, Args: cobra.ArbitraryArgs, RunE: a.onlyGroup,
+		FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true},
 	}
+}
+
+func (a *app) onlyGroup(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		if !cmd.HasParent() {
+			return cmd.Help()
+		}
+		cmd.SetOut(a.env.Stderr)
+		if err := cmd.Help(); err != nil {
+			return err
+		}
+		return trackio.Errorf(trackio.ErrInvalid, "%s needs to know what", cmd.CommandPath())
+	}
+	var names []string
+	for _, sub := range cmd.Commands() {
+		if sub.IsAvailableCommand() {
+			names = append(names, sub.Name())
+		}
+	}
+	err := trackio.Errorf(trackio.ErrInvalid, "there is no command %s %s", cmd.CommandPath(), args[0])
+	if near := nearest(args[0], names); near != "" {
+		return err.WithHint("did you mean %s %s?", cmd.CommandPath(), near)
+	}
+	return err.WithHint("see %s --help", cmd.CommandPath())
 }
 
 // help explains the command named by the arguments.
@@ -139,10 +147,11 @@ func distance(a, b []rune) int {
 	return rows[len(a)][len(b)]
 }
 
-// suggest adds the nearest existing name to a not-found error.
+// suggest adds the nearest existing name to a not-found error. The very word
+// among the names is a thing that is listed and cannot be read: no typing error.
 func suggest(err error, flag, word string, names []string) error {
 	near := nearest(word, names)
-	if near == "" || trackio.KindOf(err) != trackio.ErrNotFound {
+	if near == "" || near == word || trackio.KindOf(err) != trackio.ErrNotFound {
 		return err
 	}
 	return trackio.Errorf(trackio.ErrNotFound, "%w", err).WithHint("did you mean --%s %s?", flag, shellWord(near))

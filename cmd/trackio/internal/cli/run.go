@@ -39,7 +39,7 @@ func Run(ctx context.Context, env *Env, args []string) int {
 	if err == nil {
 		err = a.out.Flush()
 	} else if !a.started && trackio.KindOf(err) == nil {
-		err = trackio.Errorf(trackio.ErrInvalid, "%w", err).WithHint("see %s --help", cmd.CommandPath())
+		err = usageError(cmd, err)
 	}
 	code := exitCode(ctx, err)
 	report(env.Stderr, a.errPaint(), code, err)

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -25,7 +26,7 @@ func (a *app) backendsCommand() *cobra.Command {
 		Use:     "backends",
 		Short:   "Show the configured backends, their settings and whether they open",
 		Example: "  trackio backends\n  trackio backends --json",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: a.begin(func(ctx context.Context, _ []string) error {
 			config, err := a.env.Storage.Config(ctx, a.selection())
 			if err != nil {
@@ -91,6 +92,10 @@ func (a *app) printBackends(config Config, tried []backendJSON) {
 		}
 		a.linef("%s (%s%s)", a.paint().bold(clean(b.Name)), clean(b.Type), mark)
 		for _, s := range b.Settings {
+			if s.Source == "" {
+				a.linef("  %s  %s", clean(s.Name), a.paint().dim("not set: the backend's own default"))
+				continue
+			}
 			a.linef("  %s = %s  %s", clean(s.Name), clean(s.Value), a.paint().dim("from "+clean(s.Source)))
 		}
 		if b.Opens {
@@ -102,12 +107,7 @@ func (a *app) printBackends(config Config, tried []backendJSON) {
 }
 
 func (a *app) configCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "config",
-		Short: "Check the configuration",
-		Args:  cobra.ArbitraryArgs,
-		RunE:  a.group("config"),
-	}
+	cmd := a.group("config", "Check the configuration")
 	cmd.AddCommand(&cobra.Command{
 		Use:   "check",
 		Short: "Check the configuration file and the settings of every backend",
@@ -118,31 +118,49 @@ be reached now is only a warning.
 The file is, in this order: --config, TRACKIO_CONFIG, trackio/config.hcl in the
 user's configuration directory. Without one, the local Trackio directory is used.`,
 		Example: "  trackio config check\n  trackio config check --config ./trackio.hcl",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: a.begin(func(ctx context.Context, _ []string) error {
 			config, err := a.env.Storage.Config(ctx, a.selection())
 			if err != nil {
 				return err
 			}
+			var wrong error
 			for _, block := range config.Backends {
 				sel := a.selection()
 				sel.Backend = block.Name
 				_, err := a.env.Storage.Try(ctx, sel)
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
 				switch kind := trackio.KindOf(err); {
 				case err == nil:
+					a.linef("opens  %s (%s)", clean(block.Name), clean(block.Type))
 				case kind == trackio.ErrUnavailable, kind == trackio.ErrPermission, kind == trackio.ErrNotFound:
+					a.linef("valid  %s (%s)", clean(block.Name), clean(block.Type))
 					a.warn("backend %q does not open now: %v", block.Name, err)
-				default:
-					return err
+					if hint := trackio.HintOf(err); hint != "" {
+						a.say("hint:", "%s", hint)
+					}
+				default: // the others may have mistakes too
+					report(a.env.Stderr, a.errPaint(), exitOther, err)
+					if wrong == nil {
+						wrong = fmt.Errorf("%w: %w", errReported, err)
+					}
 				}
-				a.linef("ok  %s (%s)", clean(block.Name), clean(block.Type))
+			}
+			if wrong != nil {
+				return wrong
 			}
 			where := "the built-in default"
 			if config.Path != "" {
 				where = config.Path
 			}
-			a.linef("The configuration is right: %s in %s, default %s.",
-				plural(len(config.Backends), "backend"), clean(where), clean(config.Default))
+			byDefault := "no default: commands need --backend"
+			if config.Default != "" {
+				byDefault = "default " + config.Default
+			}
+			a.linef("The configuration is right: %s in %s, %s.",
+				plural(len(config.Backends), "backend"), clean(where), clean(byDefault))
 			return nil
 		}),
 	})

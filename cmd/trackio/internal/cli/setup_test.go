@@ -31,6 +31,10 @@ func TestBackends(t *testing.T) {
 			t.Errorf("lacks %q:\n%s", word, text)
 		}
 	}
+	r.unset = []Setting{{Name: "region"}}
+	if text := r.ok("backends"); !strings.Contains(text, "  region  not set: the backend's own default\n") {
+		t.Errorf("a setting that nobody set:\n%s", text)
+	}
 }
 
 func TestConfigCheck(t *testing.T) {
@@ -38,8 +42,22 @@ func TestConfigCheck(t *testing.T) {
 	if out := r.ok("config", "check"); !strings.Contains(out, "2 backends in /etc/trackio.hcl, default local") {
 		t.Errorf("got %s", out)
 	}
+	r.tryErr["team"] = trackio.Errorf(trackio.ErrPermission, "not yours").WithHint("ask the owner")
+	got := r.run("config", "check")
+	if want := "opens  local (sqlite)\nvalid  team (s3)\n"; got.code != 0 || !strings.HasPrefix(got.out, want) ||
+		!strings.Contains(got.errOut, "not yours") || !strings.Contains(got.errOut, "ask the owner") {
+		t.Errorf("a backend that does not open: %+v", got)
+	}
+	r.tryErr["local"] = trackio.Errorf(trackio.ErrInvalid, "local.hcl:3: dir is a file")
+	r.tryErr["team"] = trackio.Errorf(trackio.ErrUnavailable, "away").WithHint("wait")
+	r.fails(2, []string{"local.hcl:3", "away"}, "config", "check")
 	r.tryErr["team"] = trackio.Errorf(trackio.ErrInvalid, "team.hcl:7: bucket is missing")
-	r.fails(2, []string{"team.hcl:7"}, "config", "check")
+	r.fails(2, []string{"local.hcl:3", "team.hcl:7"}, "config", "check")
+	r.config.Default = ""
+	r.tryErr = nil
+	if out := r.ok("config", "check"); !strings.Contains(out, "no default: commands need --backend") {
+		t.Errorf("got %s", out)
+	}
 }
 
 func TestSelection(t *testing.T) {
@@ -95,6 +113,15 @@ func TestCompletion(t *testing.T) {
 		lines := strings.Split(strings.TrimSpace(got.out), "\n")
 		if offered := strings.Join(lines[:len(lines)-1], " "); offered != c.want || got.code != 0 {
 			t.Errorf("%s: %q, want %q\n%s", c.args, offered, c.want, got.errOut)
+		}
+	}
+	// File names are offered where a file is wanted, and nowhere else.
+	for args, want := range map[string]string{
+		"list projects ": ":4", "get metric --project p --run first --metric loss ": ":4", "delete run --project p --run first ": ":4",
+		"list projects --config ": ":8", "demo --dir ": ":16",
+	} {
+		if got := r.run(append([]string{"__complete"}, strings.Split(args, " ")...)...); !strings.HasSuffix(got.out, want+"\n") {
+			t.Errorf("%s: %q does not end in %s", args, got.out, want)
 		}
 	}
 	r.openErr = errOther

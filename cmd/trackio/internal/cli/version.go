@@ -12,7 +12,7 @@ func (a *app) versionCommand() *cobra.Command {
 		Use:     "version",
 		Short:   "Say which program this is",
 		Example: "  trackio version\n  trackio version --json",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: a.begin(func(context.Context, []string) error {
 			if asJSON {
 				o := a.json()

@@ -27,7 +27,7 @@ func (a *app) addWindowFlags(cmd *cobra.Command, w *window) {
 	flags := cmd.Flags()
 	flags.Int64Var(&w.step, "step", 0, "exactly this `step`")
 	flags.Int64Var(&w.around, "around", 0, "around this `step` (with --window)")
-	flags.StringVar(&w.atTime, "at-time", "", "around this ISO 8601 `time` (with --window)")
+	flags.StringVar(&w.atTime, "at-time", "", "around this ISO 8601 `time`, UTC unless it names an offset (with --window)")
 	flags.Int64Var(&w.size, "window", 10, "`size`: steps before and after --around, seconds before and after --at-time")
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
 		w.hasStep, w.hasAround = flags.Changed("step"), flags.Changed("around")
@@ -136,7 +136,7 @@ func (a *app) getMetric() *cobra.Command {
 		Example: `  trackio get metric --project mnist --run first --metric loss
   trackio get metric --project mnist --run first --metric loss --around 500 --window 20
   trackio get metric --project mnist --run first --metric loss --at-time 2026-01-31T12:00:00Z --window 60 --json`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: a.onBackend(func(ctx context.Context, b trackio.Backend) error {
 			run, err := a.run(ctx, b, f)
 			if err != nil {
@@ -271,7 +271,7 @@ func (a *app) getSnapshot() *cobra.Command {
 		Short: "Show all metrics at or around a step or a time",
 		Example: `  trackio get snapshot --project mnist --run first --step 100
   trackio get snapshot --project mnist --run first --around 100 --window 5 --json`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: a.onBackend(func(ctx context.Context, b trackio.Backend) error {
 			if !w.given() {
 				return trackio.Errorf(trackio.ErrInvalid, "Provide --step, --around (with --window), or --at-time (with --window).")
