@@ -11,7 +11,7 @@ LDFLAGS  = -s -w -X main.version=$(VERSION)
 
 export CGO_ENABLED := 0
 
-.PHONY: all build test race bench lint fmt check-fmt buf-lint generate check-generated generators cross tidy check-tidy clean
+.PHONY: all build test race bench microbench lint fmt check-fmt buf-lint generate check-generated generators cross tidy check-tidy clean
 
 all: build test
 
@@ -24,7 +24,10 @@ test: ## all tests; TESTFLAGS=-v names each
 race: ## all tests under the race detector, which needs a C compiler
 	CGO_ENABLED=1 $(GO) test -race -timeout 30m $(TESTFLAGS) ./...
 
-bench: ## the benchmarks
+bench: ## the figures of the release, which fail above their limits; needs sqlite3
+	$(GO) run ./tests/bench
+
+microbench: ## the benchmarks of the packages
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...
 
 lint: ## golangci-lint, which also holds the rules of the architecture

@@ -22,7 +22,8 @@
 //   - start: "trackio version", and "trackio list projects" with its backend
 //     process: what it costs to start a backend.
 //   - window: "trackio get metric --around" on a run of 50,000 rows, and of
-//     5,000,000. A ratio near 1 says that a window is read and not the run.
+//     5,000,000, in its middle and where it has no rows. A ratio near 1 says that
+//     a window is read and not the run.
 //
 // The databases are generated, in a directory of their own under TMPDIR; let that
 // be a real disk. The machine should have nothing else to do: the report begins

@@ -20,23 +20,30 @@ func (b *bench) window(ctx context.Context) error {
 			return err
 		}
 	}
-	window := func(by string, at func(rows int) string) (durations, durations, error) {
+	for _, c := range []struct {
+		what   string
+		around func(rows int) int
+		values int
+	}{
+		{"trackio get metric --around", func(rows int) int { return rows / 2 }, 21},
+		{"the same, after the last step", func(rows int) int { return 2 * rows }, 0},
+	} {
 		get := func(project string) func(int) (time.Duration, error) {
 			return func(int) (time.Duration, error) {
-				got, err := b.trackio(ctx, store, "get", "metric", "--project", project, "--run", "long", "--metric", "train/loss", by, at(sizes[project]/2), "--window", "10", "--json")
+				got, err := b.trackio(ctx, store, "get", "metric", "--project", project, "--run", "long", "--metric", "train/loss",
+					"--around", strconv.Itoa(c.around(sizes[project])), "--window", "10", "--json")
 				if err != nil {
 					return 0, err
 				}
-				return got.took, checkValues(got.stdout, 21)
+				return got.took, checkValues(got.stdout, c.values)
 			}
 		}
-		return takeTurns(ctx, turns, get("small"), get("large"))
+		small, large, err := takeTurns(ctx, turns, get("small"), get("large"))
+		if err != nil {
+			return err
+		}
+		b.ratio(c.what, small, large, limit)
 	}
-	small, large, err := window("--around", strconv.Itoa)
-	if err != nil {
-		return err
-	}
-	b.ratio("trackio get metric --around", small, large, limit)
 	return nil
 }
 
