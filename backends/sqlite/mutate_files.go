@@ -184,7 +184,7 @@ func (m *mediaTree) remove(name string) error {
 // tried, never the project's, which every run of it needs.
 func (m *mediaTree) prune(name string) {
 	for dir := path.Dir(name); strings.Contains(dir, "/"); dir = path.Dir(dir) {
-		if m.root.Remove(filepath.FromSlash(dir)) != nil {
+		if err := m.root.Remove(filepath.FromSlash(dir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return
 		}
 	}

@@ -165,8 +165,10 @@ func (s side) scan(rows *sql.Rows, columns []string, name string) ([]string, err
 // refers to.
 func cleanRef(text string) string { return path.Clean(slashed(text)) }
 
-// sameContent reports whether two files exist and are one, or hold the same.
-func sameContent(a *os.Root, nameA string, b *os.Root, nameB string) (bool, error) {
+// madeFrom reports whether the file b can have been made from a: it is the same
+// file, or a copy that may not be complete, or was not made yet. Without a it is
+// the last copy.
+func madeFrom(a *os.Root, nameA string, b *os.Root, nameB string) (bool, error) {
 	left, err := a.Open(filepath.FromSlash(nameA))
 	if err != nil {
 		return false, ignoreMissing(err, nameA)
@@ -174,7 +176,8 @@ func sameContent(a *os.Root, nameA string, b *os.Root, nameB string) (bool, erro
 	defer left.Close()
 	right, err := b.Open(filepath.FromSlash(nameB))
 	if err != nil {
-		return false, ignoreMissing(err, nameB)
+		err = ignoreMissing(err, nameB)
+		return err == nil, err
 	}
 	defer right.Close()
 	infoA, errA := left.Stat()
@@ -185,10 +188,7 @@ func sameContent(a *os.Root, nameA string, b *os.Root, nameB string) (bool, erro
 	if os.SameFile(infoA, infoB) {
 		return true, nil
 	}
-	if infoA.Size() != infoB.Size() {
-		return false, nil
-	}
-	return sameBytes(left, right)
+	return sameBytes(io.LimitReader(left, infoB.Size()), right)
 }
 
 func sameBytes(a, b io.Reader) (bool, error) {
