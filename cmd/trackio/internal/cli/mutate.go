@@ -12,7 +12,7 @@ import (
 	"github.com/trackio-go/trackio/trackio"
 )
 
-// changeFlags are the flags of the commands that change runs.
+// changeFlags are the flags of the commands that change runs or copy them.
 type changeFlags struct {
 	project          string
 	runs, runIDs     []string
@@ -24,7 +24,6 @@ func (a *app) addChangeFlags(cmd *cobra.Command, f *changeFlags) {
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.runs, "run", nil, "run `name` or id; may be given several times")
 	flags.StringArrayVar(&f.runIDs, "run-id", nil, "run `id`, exactly; may be given several times")
-	flags.BoolVarP(&f.yes, "yes", "y", false, "do not ask")
 	flags.BoolVar(&f.force, "force", false, "also when the run is still written to, or its rows are not delivered")
 	cmd.MarkFlagsOneRequired("run", "run-id")
 	a.complete(cmd, "run", a.completeRuns)
@@ -32,8 +31,12 @@ func (a *app) addChangeFlags(cmd *cobra.Command, f *changeFlags) {
 	addJSONFlag(cmd, &f.json)
 }
 
+func addYesFlag(cmd *cobra.Command, yes *bool) {
+	cmd.Flags().BoolVarP(yes, "yes", "y", false, "do not ask")
+}
+
 func (a *app) deleteCommand() *cobra.Command {
-	cmd := a.group("delete", "Delete runs")
+	cmd := a.group("delete", "Delete runs or projects")
 	var f changeFlags
 	run := &cobra.Command{
 		Use:     "run",
@@ -48,24 +51,26 @@ first; elsewhere, and with --json, it needs --yes.`,
 		RunE: a.onBackend(func(ctx context.Context, b trackio.Backend) error { return a.deleteRuns(ctx, b, f) }),
 	}
 	a.addChangeFlags(run, &f)
-	cmd.AddCommand(run)
+	addYesFlag(run, &f.yes)
+	cmd.AddCommand(run, a.deleteProjectCommand())
 	return cmd
 }
 
-// changedRun is one changed run in JSON.
+// changedRun is one run in JSON after a change, or a copy of one.
 type changedRun struct {
 	Run         string `json:"run"`
 	RunID       string `json:"run_id"`
 	Project     string `json:"project"`
+	FromRun     string `json:"from_run,omitempty"` // what a renamed run was called
 	FromProject string `json:"from_project,omitempty"`
-	FromRunID   string `json:"from_run_id,omitempty"` // only when the id changed
+	FromRunID   string `json:"from_run_id,omitempty"` // only when the id is another now
+	*runSize           // of a copy
 }
 
 func (a *app) deleteRuns(ctx context.Context, b trackio.Backend, f changeFlags) error {
 	ask := !f.yes
-	if ask && (f.json || !a.env.StdinTTY || !a.env.StderrTTY) {
-		return trackio.Errorf(trackio.ErrInvalid, "deleting needs a yes, and there is nobody to ask").
-			WithHint("add --yes to delete without a question")
+	if err := a.needsAnswer(ask, f.json); err != nil {
+		return err
 	}
 	all, err := a.runs(ctx, b, f.project, trackio.ListOptions{Counts: ask})
 	if err != nil {
@@ -95,6 +100,7 @@ func (a *app) deleteRuns(ctx context.Context, b trackio.Backend, f changeFlags) 
 	var done []changedRun
 	for i, run := range runs {
 		if err = run.DeleteWith(ctx, opts[i]); err != nil {
+			err = named("deleting", run, err)
 			break
 		}
 		done = append(done, changedRun{Run: run.Name(), RunID: run.ID(), Project: run.Project()})
@@ -103,6 +109,15 @@ func (a *app) deleteRuns(ctx context.Context, b trackio.Backend, f changeFlags) 
 		}
 	}
 	return a.finish("deleted", done, len(runs), f, err)
+}
+
+// needsAnswer reports a question that nobody is there to answer.
+func (a *app) needsAnswer(ask, asJSON bool) error {
+	if ask && (asJSON || !a.env.StdinTTY || !a.env.StderrTTY) {
+		return trackio.Errorf(trackio.ErrInvalid, "deleting needs a yes, and there is nobody to ask").
+			WithHint("add --yes to delete without a question")
+	}
+	return nil
 }
 
 // confirmDelete shows what is to go and asks.
@@ -115,7 +130,12 @@ func (a *app) confirmDelete(ctx context.Context, project string, runs []*trackio
 		}
 		a.say("", "  %s (id %s, created %s%s)", info.Name, info.ID, a.env.showTime(info.CreatedAt), rows)
 	}
-	fmt.Fprintf(a.env.Stderr, "Delete %s? [y/N] ", plural(len(runs), "run"))
+	return a.confirm(ctx, "Delete "+plural(len(runs), "run")+"?")
+}
+
+// confirm asks for a yes; anything else is an error.
+func (a *app) confirm(ctx context.Context, question string) error {
+	fmt.Fprintf(a.env.Stderr, "%s [y/N] ", cleanText(question))
 	answer, err := a.readLine(ctx)
 	if err != nil {
 		return err
@@ -164,6 +184,7 @@ every moment a run is in exactly one of the two projects.`,
 		RunE: a.onBackend(func(ctx context.Context, b trackio.Backend) error { return a.moveRuns(ctx, b, f, to) }),
 	}
 	a.addChangeFlags(run, &f)
+	addYesFlag(run, &f.yes)
 	run.Flags().StringVar(&to, "to", "", "`project` to move to")
 	_ = run.MarkFlagRequired("to")
 	a.complete(run, "to", a.completeProjects)
@@ -184,6 +205,7 @@ func (a *app) moveRuns(ctx context.Context, b trackio.Backend, f changeFlags, to
 	for _, run := range runs {
 		was := run.Info()
 		if err = run.MoveWith(ctx, to, trackio.MoveOptions{Force: f.force}); err != nil {
+			err = named("moving", run, err)
 			break
 		}
 		c := changedRun{Run: run.Name(), RunID: run.ID(), Project: run.Project(), FromProject: was.Project}
@@ -200,9 +222,22 @@ func (a *app) moveRuns(ctx context.Context, b trackio.Backend, f changeFlags, to
 	return a.finish("moved", done, len(runs), f, err)
 }
 
+// named adds the name of the run to the error of a change: storages know runs by
+// their ids, people by their names.
+func named(doing string, run *trackio.Run, err error) error {
+	if run.Name() == run.ID() {
+		return err
+	}
+	return fmt.Errorf("%s run %q: %w", doing, run.Name(), err)
+}
+
 // finish prints the result of a change. What is done is printed even when a
 // later run failed.
 func (a *app) finish(verb string, done []changedRun, wanted int, f changeFlags, err error) error {
+	return finishChange(a, verb, "run", done, wanted, f, err)
+}
+
+func finishChange[T any](a *app, verb, thing string, done []T, wanted int, f changeFlags, err error) error {
 	if f.json && (err == nil || len(done) > 0) {
 		o := a.json()
 		o.field(verb, nonNil(done))
@@ -217,7 +252,7 @@ func (a *app) finish(verb string, done []changedRun, wanted int, f changeFlags, 
 		return errors.Join(err, flushErr)
 	}
 	if len(done) > 0 {
-		a.warn("%s %d of %s before the error", verb, len(done), plural(wanted, "run"))
+		a.warn("%s %d of %s before the error", verb, len(done), plural(wanted, thing))
 	}
 	if trackio.KindOf(err) == trackio.ErrConflict && !f.force {
 		return namesForce(err)

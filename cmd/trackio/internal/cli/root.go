@@ -14,9 +14,10 @@ func (a *app) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "trackio",
 		Short: "Manage the experiment runs of Trackio on any storage",
-		Long: `Manage the experiment runs of Trackio: list, read, delete and move them, in
-the directory that Python Trackio writes or in any other configured storage.
-Without any configuration it works on the local Trackio directory.`,
+		Long: `Manage the experiment runs of Trackio: list, read, move, copy, rename and
+delete them, in the directory that Python Trackio writes or in any other
+configured storage. Without any configuration it works on the local Trackio
+directory.`,
 		Example: `  trackio demo                                   see it work, in a directory of its own
   trackio list projects
   trackio list runs --project mnist
@@ -58,8 +59,8 @@ Without any configuration it works on the local Trackio directory.`,
 		}
 	}
 	add("read", a.listCommand(), a.getCommand())
-	add("change", a.deleteCommand(), a.moveCommand())
-	add("setup", a.backendsCommand(), a.configCommand(), a.demoCommand(), a.completionCommand(), a.versionCommand())
+	add("change", a.moveCommand(), a.copyCommand(), a.renameCommand(), a.deleteCommand())
+	add("setup", a.backendsCommand(), a.configCommand(), a.doctorCommand(), a.demoCommand(), a.completionCommand(), a.versionCommand())
 	a.addPythonCommands(root)
 
 	root.SetUsageTemplate(root.UsageTemplate() + "{{if not .HasParent}}\nExit codes:\n" + exitTable() + "\n{{end}}")

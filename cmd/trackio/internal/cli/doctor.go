@@ -1,0 +1,176 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/trackio-go/trackio/trackio"
+)
+
+func (a *app) doctorCommand() *cobra.Command {
+	var fix, asJSON bool
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Look for what is wrong with a storage, such as interrupted operations",
+		Long: `Look for what is wrong with a storage, such as a move that was interrupted by a
+power cut. Nothing is changed without --fix.
+
+With --fix it finishes or undoes interrupted operations, as the next change of
+the project concerned would. It never deletes the last copy of anything: what
+cannot be decided is left as it is and reported.
+
+Exit codes:
+  0    nothing is wrong, or all of it has been fixed
+  8    something is wrong and not fixed
+  9    the backend cannot examine its storage
+  Any other code: the examination itself failed; what was found is printed.`,
+		Example: `  trackio doctor
+  trackio doctor --fix
+  trackio doctor --backend team --json`,
+		Args: cobra.NoArgs,
+		RunE: a.onBackend(func(ctx context.Context, b trackio.Backend) error { return a.doctor(ctx, b, fix, asJSON) }),
+	}
+	cmd.Flags().BoolVar(&fix, "fix", false, "finish or undo interrupted operations")
+	addJSONFlag(cmd, &asJSON)
+	return cmd
+}
+
+// findingJSON is a finding in JSON.
+type findingJSON struct {
+	Kind    string  `json:"kind"`
+	Project *string `json:"project"`
+	RunID   *string `json:"run_id"`
+	Message string  `json:"message"`
+	Hint    *string `json:"hint"`
+	Fixed   bool    `json:"fixed"`
+}
+
+func (a *app) doctor(ctx context.Context, b trackio.Backend, fix, asJSON bool) error {
+	examiner, ok := trackio.As[trackio.Examiner](b)
+	if !ok {
+		return trackio.Errorf(errors.ErrUnsupported, "this backend cannot examine its storage").
+			WithHint("trackio backends shows whether it opens")
+	}
+	var found []trackio.Finding
+	var failed error
+	for finding, err := range examiner.Examine(ctx, trackio.ExamineOptions{Fix: fix}) {
+		if err != nil {
+			failed = err
+			break
+		}
+		found = append(found, finding)
+	}
+	if failed != nil && len(found) == 0 {
+		return failed
+	}
+	slices.SortStableFunc(found, func(x, y trackio.Finding) int {
+		return cmp.Or(cmp.Compare(x.Project, y.Project), cmp.Compare(x.RunID, y.RunID),
+			cmp.Compare(x.Kind, y.Kind), cmp.Compare(x.Message, y.Message))
+	})
+	verdict := failed
+	if verdict == nil {
+		verdict = diagnosis(found, fix)
+	}
+	var err error
+	if asJSON {
+		err = a.printFindingsJSON(found, verdict == nil)
+	} else {
+		err = a.printFindings(found, verdict == nil)
+	}
+	if flushErr := a.out.Flush(); err == nil {
+		err = flushErr
+	}
+	return cmp.Or(err, verdict)
+}
+
+// diagnosis is the error that an examination ends with, nil when nothing is left
+// wrong.
+func diagnosis(found []trackio.Finding, fix bool) error {
+	left, interrupted := 0, false
+	for _, f := range found {
+		if !f.Fixed {
+			left++
+			interrupted = interrupted || f.Kind == trackio.FindingOperation
+		}
+	}
+	switch {
+	case left == 0:
+		return nil
+	case interrupted && !fix:
+		return trackio.Errorf(trackio.ErrDataLoss, "%s with this storage", isWrong(left)).
+			WithHint("trackio doctor --fix finishes or undoes what was interrupted")
+	case left < len(found):
+		return trackio.Errorf(trackio.ErrDataLoss, "%s with this storage; %d fixed", isWrong(left), len(found)-left)
+	}
+	return trackio.Errorf(trackio.ErrDataLoss, "%s with this storage", isWrong(left))
+}
+
+func isWrong(n int) string {
+	if n == 1 {
+		return "1 thing is wrong"
+	}
+	return plural(n, "thing") + " are wrong"
+}
+
+func (a *app) printFindingsJSON(found []trackio.Finding, healthy bool) error {
+	o := a.json()
+	err := o.list("findings", func(add func(any) error) error {
+		for _, f := range found {
+			if err := add(findingJSON{
+				Kind: f.Kind, Project: nullable(f.Project), RunID: nullable(f.RunID),
+				Message: f.Message, Hint: nullable(f.Hint), Fixed: f.Fixed,
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	o.field("healthy", healthy)
+	return o.end()
+}
+
+// printFindings prints the table of findings, and each way out once.
+func (a *app) printFindings(found []trackio.Finding, healthy bool) error {
+	if len(found) == 0 {
+		a.linef("Nothing is wrong with this storage.")
+		return nil
+	}
+	t := a.table(0, nil, "PROJECT", "RUN ID", "KIND", "STATE", "WHAT IS WRONG")
+	t.limit = 0 // what is wrong is never cut: it is the last column, and the terminal wraps it
+	var hints []string
+	for _, f := range found {
+		state := "open"
+		if f.Fixed {
+			state = "fixed"
+		} else if f.Hint != "" && !slices.Contains(hints, f.Hint) {
+			hints = append(hints, f.Hint)
+		}
+		if err := t.row(orDash(f.Project), orDash(f.RunID), clean(f.Kind), state, clean(f.Message)); err != nil {
+			return err
+		}
+	}
+	if err := t.end(); err != nil {
+		return err
+	}
+	for _, hint := range hints {
+		a.linef("%s %s", a.paint().dim("hint:"), clean(hint))
+	}
+	if healthy {
+		a.linef("All of it is fixed.")
+	}
+	return nil
+}
+
+func orDash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return clean(text)
+}
