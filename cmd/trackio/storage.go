@@ -53,11 +53,6 @@ func host(sel cli.Selection) *plugin.Host {
 		level = hclog.Info
 	case level == hclog.NoLevel:
 		level = hclog.Error
-	default:
-		h.Stderr = os.Stderr
-	}
-	if sel.Verbose > 0 {
-		h.Stderr = os.Stderr
 	}
 	h.Logger = hclog.New(&hclog.LoggerOptions{Name: "trackio", Level: level, Output: os.Stderr})
 	return h
@@ -69,7 +64,7 @@ func (storage) Open(ctx context.Context, sel cli.Selection) (trackio.Backend, er
 		return nil, err
 	}
 	h := host(sel)
-	h.Logger.Debug("opening backend", "name", block.Name, "type", block.Type, "config", config.Path)
+	h.Logger.Info("opening backend", "name", block.Name, "type", block.Type, "config", config.Path)
 	client, err := h.Open(ctx, config, block)
 	if err != nil {
 		return nil, err

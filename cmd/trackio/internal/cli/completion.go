@@ -25,8 +25,8 @@ metrics and backends.
 
 Put the line into the start-up file of the shell to have it always.`,
 		Example:   "  source <(trackio completion bash)",
-		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
-		ValidArgs: []string{"bash", "zsh", "fish", "powershell"},
+		Args:      oneShell,
+		ValidArgs: shells,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a.started = true
 			root := cmd.Root()
@@ -42,6 +42,16 @@ Put the line into the start-up file of the shell to have it always.`,
 			}
 		},
 	}
+}
+
+var shells = []string{"bash", "zsh", "fish", "powershell"}
+
+func oneShell(_ *cobra.Command, args []string) error {
+	if len(args) == 1 && slices.Contains(shells, args[0]) {
+		return nil
+	}
+	return trackio.Errorf(trackio.ErrInvalid, "trackio completion needs the name of one shell").
+		WithHint("such as: trackio completion bash; it knows %s", strings.Join(shells, ", "))
 }
 
 // completionTime is how long a person waits for the Tab key. Whatever is not

@@ -115,8 +115,8 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"--to is empty"}, "move run --project p --run first --to="},
 		{[]string{"--project is empty"}, "list runs --project="},
 		{[]string{"unknown help topic"}, "help nothing"},
-		{[]string{"accepts 1 arg"}, "completion"},
-		{[]string{`invalid argument "tcsh"`}, "completion tcsh"},
+		{[]string{"needs the name of one shell", "bash, zsh, fish, powershell"}, "completion"},
+		{[]string{"needs the name of one shell"}, "completion tcsh"},
 		{[]string{"trackio move run needs --to"}, "move run --project p --run first"},
 	} {
 		r.fails(2, c.words, strings.Fields(c.args)...)

@@ -130,11 +130,11 @@ func TestChangeStopsAtTheFirstError(t *testing.T) {
 func TestLiveRunIsRefused(t *testing.T) {
 	r := newRig(t)
 	now := time.Now()
-	r.add("p", "live", "live", now, &trackio.Metrics{Rows: []trackio.MetricsRow{
+	r.add("p", "id-live", "live", now, &trackio.Metrics{Rows: []trackio.MetricsRow{
 		{Timestamp: trackio.FormatTime(now), Metrics: []byte(`{"loss":1}`)},
 	}})
-	r.fails(5, []string{"--force"}, "move", "run", "--project", "p", "--run", "live", "--to", "q")
-	r.fails(5, []string{"--force"}, "delete", "run", "--project", "p", "--run", "live", "--yes")
+	r.fails(5, []string{"--force", `moving run "live": `}, "move", "run", "--project", "p", "--run", "live", "--to", "q")
+	r.fails(5, []string{"--force", `deleting run "live": `}, "delete", "run", "--project", "p", "--run", "live", "--yes")
 	r.ok("move", "run", "--project", "p", "--run", "live", "--to", "q", "--force")
 	r.ok("delete", "run", "--project", "q", "--run", "live", "--yes", "--force")
 }
