@@ -36,7 +36,7 @@ none of the ids by which Trackio knows what it has sent to a Space.`,
 		Example: `  trackio copy run --project mnist --run first --to archive
   trackio copy run --project mnist --run first --new-id
   trackio copy runs --project mnist --run first --run second --to archive --json`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: a.onBackend(func(ctx context.Context, b trackio.Backend) error { return a.copyRuns(ctx, b, f) }),
 	}
 	a.addChangeFlags(run, &f.changeFlags)
@@ -87,7 +87,7 @@ func copyRun(ctx context.Context, m *measured, run *trackio.Run, f copyFlags) (c
 	m.size = &runSize{}
 	made, err := run.Copy(ctx, trackio.New(m), f.to, opts)
 	if err != nil {
-		return changedRun{}, namesNewID(err, f.newID)
+		return changedRun{}, namesNewID(named("copying", run, err), f.newID)
 	}
 	c := changedRun{Run: made.Name(), RunID: made.ID(), Project: made.Project(), FromProject: run.Project(), runSize: m.size}
 	if made.ID() != run.ID() {

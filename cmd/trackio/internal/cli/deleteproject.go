@@ -26,7 +26,7 @@ A storage that cannot delete a project as a whole deletes its runs one by one;
 what belongs to none of them then stays, and a note says so.`,
 		Example: `  trackio delete project --project scratch
   trackio delete projects --project scratch --project tmp --yes --json`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: a.onBackend(func(ctx context.Context, b trackio.Backend) error { return a.deleteProjects(ctx, b, projects, f) }),
 	}
 	cmd.Flags().StringArrayVar(&projects, "project", nil, "project `name`; may be given several times")
@@ -63,6 +63,9 @@ func (a *app) deleteProjects(ctx context.Context, b trackio.Backend, projects []
 	}
 	var doomed []projectContents
 	for _, project := range projects {
+		if trackio.CanonicalProject("x"+project) == "x" { // it would mean "default"; nobody asks for that so
+			return trackio.Errorf(trackio.ErrInvalid, "--project %q has no letter and no digit", project).WithHint("name a project")
+		}
 		contents, err := a.lookInto(ctx, b, project, ask)
 		if err != nil {
 			return err

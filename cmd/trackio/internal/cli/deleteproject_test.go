@@ -97,6 +97,10 @@ func TestDeleteProjectNeedsYes(t *testing.T) {
 	r.env.Stdin = strings.NewReader("y\n")
 	r.fails(2, []string{"--yes"}, "delete", "project", "--project", "p", "--json")
 	r.fails(2, []string{"needs --project"}, "delete", "project", "--yes")
+	r.add("default", "1", "one", begin())
+	for _, name := range []string{"", " ", "../"} {
+		r.fails(2, []string{"no letter"}, "delete", "project", "--project", name, "--yes")
+	}
 	if len(*opts) != 0 {
 		t.Errorf("deleted: %+v", *opts)
 	}

@@ -31,7 +31,7 @@ Exit codes:
 		Example: `  trackio doctor
   trackio doctor --fix
   trackio doctor --backend team --json`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: a.onBackend(func(ctx context.Context, b trackio.Backend) error { return a.doctor(ctx, b, fix, asJSON) }),
 	}
 	cmd.Flags().BoolVar(&fix, "fix", false, "finish or undo interrupted operations")

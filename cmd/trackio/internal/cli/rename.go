@@ -23,7 +23,7 @@ refused, since Python's trackio uses names as directories. In databases that
 are older than run ids the new name is the id too.`,
 		Example: `  trackio rename run --project mnist --run first --name baseline
   trackio rename run --project mnist --run-id 3f0c --name baseline --json`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: a.onBackend(func(ctx context.Context, b trackio.Backend) error { return a.renameRun(ctx, b, f, name) }),
 	}
 	a.addChangeFlags(run, &f)
@@ -52,7 +52,9 @@ func (a *app) renameRun(ctx context.Context, b trackio.Backend, f changeFlags, n
 	}
 	run, was, shared := runs[0], runs[0].Info(), len(all.Named(name))
 	var done []changedRun
-	if err = run.RenameWith(ctx, name, trackio.RenameOptions{Force: f.force}); err == nil {
+	if err = run.RenameWith(ctx, name, trackio.RenameOptions{Force: f.force}); err != nil {
+		err = named("renaming", run, err)
+	} else {
 		c := changedRun{Run: run.Name(), RunID: run.ID(), Project: run.Project(), FromRun: was.Name}
 		newID := ""
 		if was.ID != run.ID() {
