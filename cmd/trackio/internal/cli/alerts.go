@@ -44,7 +44,7 @@ func (a *app) alertsCommand(verb string) *cobra.Command {
 	}
 	a.addRunFlags(cmd, &f.runFlags, false)
 	cmd.Flags().StringVar(&f.level, "level", "", "only this `level`: info, warn or error")
-	cmd.Flags().StringVar(&f.since, "since", "", "only alerts after this ISO 8601 `time`, UTC unless it names an offset")
+	cmd.Flags().StringVar(&f.since, "since", "", "only alerts after this ISO 8601 `time`, UTC if it has no offset")
 	a.complete(cmd, "level", func(*cobra.Command, string) []string { return alertLevels })
 	addJSONFlag(cmd, &f.json)
 	return cmd

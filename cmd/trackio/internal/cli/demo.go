@@ -27,7 +27,7 @@ func (a *app) demoCommand() *cobra.Command {
 	var keep bool
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Fill a fresh directory with a small project and show what can be done with it",
+		Short: "Show what can be done, on a small project made for it",
 		Long: `Fill a fresh temporary directory with a small project of runs, metrics, alerts
 and images, and list, read, move and delete runs in it, each command printed
 before its result. The directory is removed at the end, unless it is kept.
@@ -64,14 +64,17 @@ func (a *app) demo(ctx context.Context, dir string, keep bool) (err error) {
 			return err
 		}
 	}
-	a.linef("\nThat is it. Where to go on:")
 	if keep {
-		a.linef("  The demo is kept; with the line above its runs stay in reach.")
-		a.linef("  TRACKIO_DIR=%s trackio show    Python's dashboard on the same runs", shellWord(filepath.Join(dir, "runs")))
+		a.linef("\nThat is it; the directory is kept. Where to go on:")
+		a.linef("  export TRACKIO_CONFIG=%s", shellWord(config))
+		a.linef("                           with it, trackio works on these runs; without, on yours")
+		a.linef("  TRACKIO_DIR=%s trackio show", shellWord(filepath.Join(dir, "runs")))
+		a.linef("                           their dashboard, in the trackio that pip installs")
 	} else {
-		a.linef("  trackio demo --keep      the same, to go on with by hand: this directory goes now")
+		a.linef("\nThat is it; the directory is removed again. Where to go on:")
+		a.linef("  trackio demo --keep      the same, to go on with by hand")
+		a.linef("  trackio list projects    your own runs, where Python's trackio keeps them")
 	}
-	a.linef("  trackio list projects    your own runs, where Python's trackio keeps them")
 	a.linef("  trackio backends         which storage that is, and why")
 	a.linef("  trackio --help           all commands")
 	return nil

@@ -18,7 +18,7 @@ func (a *app) rootCommand() *cobra.Command {
 delete them, in the directory that Python Trackio writes or in any other
 configured storage. Without any configuration it works on the local Trackio
 directory.`,
-		Example: `  trackio demo                                   see it work, in a directory of its own
+		Example: `  trackio demo                             see it work, in a directory of its own
   trackio list projects
   trackio list runs --project mnist
   trackio get metric --project mnist --run first --metric loss --json
@@ -46,7 +46,7 @@ directory.`,
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.sel.Backend, "backend", "", "`name` of the configured backend (TRACKIO_BACKEND)")
 	flags.StringVar(&a.sel.Config, "config", "", "configuration `file` (TRACKIO_CONFIG)")
-	flags.CountVarP(&a.sel.Verbose, "verbose", "v", "log what happens on stderr; twice for more (TRACKIO_LOG=debug)")
+	flags.CountVarP(&a.sel.Verbose, "verbose", "v", "log on stderr, twice for more (TRACKIO_LOG=debug)")
 	flags.BoolVar(&a.noColor, "no-color", false, "no colour, also on a terminal (NO_COLOR)")
 	a.addPythonFlags(root)
 	a.complete(root, "backend", a.completeBackends)

@@ -27,8 +27,8 @@ func (a *app) addWindowFlags(cmd *cobra.Command, w *window) {
 	flags := cmd.Flags()
 	flags.Int64Var(&w.step, "step", 0, "exactly this `step`")
 	flags.Int64Var(&w.around, "around", 0, "around this `step` (with --window)")
-	flags.StringVar(&w.atTime, "at-time", "", "around this ISO 8601 `time`, UTC unless it names an offset (with --window)")
-	flags.Int64Var(&w.size, "window", 10, "`size`: steps before and after --around, seconds before and after --at-time")
+	flags.StringVar(&w.atTime, "at-time", "", "around this ISO 8601 `time`, UTC if it has no offset")
+	flags.Int64Var(&w.size, "window", 10, "`size` each way: steps, with --at-time seconds")
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
 		w.hasStep, w.hasAround = flags.Changed("step"), flags.Changed("around")
 		if w.size < 0 {
