@@ -69,11 +69,7 @@ func (a *app) copyRuns(ctx context.Context, b trackio.Backend, f copyFlags) erro
 		}
 		done = append(done, c)
 		if !f.json {
-			as := ""
-			if c.FromRunID != "" {
-				as = fmt.Sprintf(" with the id %s", clean(c.RunID))
-			}
-			a.linef("Copied run %q (%s) from project %q to %q%s: %s.", run.Name(), clean(run.ID()), c.FromProject, c.Project, as, c.runSize)
+			a.linef("Copied run %q (%s) %s: %s.", run.Name(), clean(run.ID()), c.way(), c.runSize)
 		}
 	}
 	return a.finish("copied", done, len(runs), f.changeFlags, err)
@@ -94,6 +90,18 @@ func copyRun(ctx context.Context, m *measured, run *trackio.Run, f copyFlags) (c
 		c.FromRunID = run.ID()
 	}
 	return c, nil
+}
+
+// way says from where to where a copy went.
+func (c changedRun) way() string {
+	way := fmt.Sprintf("from project %q to %q", c.FromProject, c.Project)
+	if c.Project == c.FromProject {
+		way = fmt.Sprintf("within project %q", c.Project)
+	}
+	if c.FromRunID != "" {
+		way += "; the id of the copy is " + clean(c.RunID)
+	}
+	return way
 }
 
 // namesNewID makes the error of a place that is taken say what the way out is

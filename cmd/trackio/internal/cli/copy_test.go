@@ -64,7 +64,7 @@ func TestCopyWithANewID(t *testing.T) {
 		seen[c.RunID] = true
 	}
 	got := r.ok("copy", "run", "--project", "p", "--run-id", "id-quiet", "--to", "other", "--new-id")
-	if !regexp.MustCompile(`^Copied run "-quiet" \(id-quiet\) from project "p" to "other" with the id [0-9a-f]{32}: 0 rows, 0 files\.\n$`).MatchString(got) {
+	if !regexp.MustCompile(`^Copied run "-quiet" \(id-quiet\) from project "p" to "other"; the id of the copy is [0-9a-f]{32}: 0 rows, 0 files\.\n$`).MatchString(got) {
 		t.Errorf("%q", got)
 	}
 	if list := r.ok("list", "runs", "--project", "p"); strings.Count(list, "\nfirst ") != 4 {
