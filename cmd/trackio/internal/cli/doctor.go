@@ -15,7 +15,7 @@ func (a *app) doctorCommand() *cobra.Command {
 	var fix, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Look for what is wrong with a storage, such as interrupted operations",
+		Short: "Look for what is wrong with a storage, and mend it",
 		Long: `Look for what is wrong with a storage, such as a move that was interrupted by a
 power cut. Nothing is changed without --fix.
 
