@@ -54,11 +54,11 @@ func (t *transfer) checkDistinct(ctx context.Context) error {
 		return t.undecided(err)
 	}
 	again, err := t.to.GetRun(ctx, probe) // nobody took it away while it was looked for
-	if err != nil {
+	switch {
+	case KindOf(err) == ErrNotFound, err == nil && again.Revision != put.Revision:
+		return t.undecided(Errorf(ErrConflict, "another process is at the same"))
+	case err != nil:
 		return t.undecided(err)
-	}
-	if again.Revision != put.Revision {
-		return t.undecided(Errorf(ErrConflict, "somebody else is at it"))
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package trackio_test
 
 import (
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -70,5 +71,66 @@ func TestCheckNewProject(t *testing.T) {
 		if err != nil && (trackio.KindOf(err) != trackio.ErrInvalid || trackio.HintOf(err) == "") {
 			t.Errorf("CheckNewProject(%q): kind %v, hint %q, want invalid and a hint", name, trackio.KindOf(err), trackio.HintOf(err))
 		}
+	}
+}
+
+func TestCheckNewRunName(t *testing.T) {
+	long := strings.Repeat("n", 255)
+	for name, says := range map[string]string{
+		"plain": "", "dainty-sunset-0": "", "with space": "", "a/b": "", "a\\b": "", "a/files": "", "filesystem": "", "my files": "",
+		"日本語": "", "...": "", "..a": "", "a..b": "", ".hidden": "", "100%": "", "'; DROP TABLE metrics; --": "",
+		long: "", long + "/" + long: "",
+
+		"":       "is empty",
+		"\xff":   "is not UTF-8",
+		"/a":     "begins with a slash",
+		"\\a":    "begins with a slash",
+		"/":      "begins with a slash",
+		"a\nb":   "control character",
+		"a\x00":  "control character",
+		"\x7f":   "control character",
+		"\u0085": "control character",
+		".":      "has a part .",
+		"..":     "has a part ..",
+		"../x":   "has a part ..",
+		"a/../b": "has a part ..",
+		"a\\..":  "has a part ..",
+		"a/.":    "has a part .",
+		"a//..":  "has a part ..",
+		"files":  "collides", "Files": "collides", "files/x": "collides", "FILES\\x": "collides",
+		long + "n":        "longer than 255",
+		"a/" + long + "é": "longer than 255",
+	} {
+		err := trackio.CheckNewRunName(name)
+		switch {
+		case says == "" && err != nil:
+			t.Errorf("CheckNewRunName(%q) = %v, want it accepted", name, err)
+		case says == "":
+		case trackio.KindOf(err) != trackio.ErrInvalid || trackio.HintOf(err) == "" || !strings.Contains(err.Error(), says):
+			t.Errorf("CheckNewRunName(%q) = %v, want invalid, a hint and %q", name, err, says)
+		}
+	}
+}
+
+// TestDeriveRunIDGolden holds derived ids in place: a move that an older version
+// began is completed by this one. The values are those of sha256sum.
+func TestDeriveRunIDGolden(t *testing.T) {
+	const first = "2024-05-01T10:00:00+00:00"
+	ids := map[string]string{}
+	for _, c := range []struct{ project, name, first, want string }{
+		{"mymodel", "dainty-sunset-0", first, "3592c64256f9735f2945cc872d4b425c"},
+		{"日本語", "a/b", "", "0da7c868d55e5036beccc2becd416bd4"},
+	} {
+		got := trackio.DeriveRunID(c.project, c.name, c.first)
+		if got != c.want {
+			t.Errorf("DeriveRunID(%q, %q, %q) = %s, want %s", c.project, c.name, c.first, got, c.want)
+		}
+	}
+	for _, c := range [][3]string{{"p", "n", first}, {"pn", "", first}, {"", "pn", first}, {"p", "n", ""}, {"p", "m", first}, {"q", "n", first}} {
+		id := trackio.DeriveRunID(c[0], c[1], c[2])
+		if before, ok := ids[id]; ok {
+			t.Errorf("%q and %q get the same id", c, before)
+		}
+		ids[id] = c[0] + "/" + c[1]
 	}
 }
