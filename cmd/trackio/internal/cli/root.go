@@ -30,9 +30,7 @@ directory.`,
 		RunE:          a.onlyGroup,
 	}
 	root.SetHelpCommand(&cobra.Command{Use: "help [command]", Short: "Explain a command", RunE: a.help})
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError(cmd, err)
-	})
+	root.SetFlagErrorFunc(usageError)
 	root.SetVersionTemplate("trackio {{.Version}} (Go)\n")
 	root.SetHelpCommandGroupID("setup")
 	root.CompletionOptions.DisableDefaultCmd = true
