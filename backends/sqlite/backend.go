@@ -16,6 +16,10 @@
 //
 // A database is read as it is: it is never migrated.
 //
+// Rows in the inbox are counted in listings, as Pending of runs that have other
+// rows too. Before a change of a run they are imported as Python Trackio does,
+// for else they would bring back what was deleted or moved.
+//
 // # Guarantees
 //
 // Reading creates and changes nothing, neither in a directory that it could

@@ -128,14 +128,21 @@ func (b *Backend) removeOld(op *operation) error {
 	return failed
 }
 
-// requireRun returns ErrNotFound for a run that is not there, before anything is
-// written, be it a lock file.
+// requireRun returns ErrNotFound for a run that is neither in the project nor in
+// the inbox, before anything is written, be it a lock file.
 func (b *Backend) requireRun(ctx context.Context, ref trackio.RunRef) error {
-	return b.readVisible(ctx, ref.Project, func(s *snapshot, gone goneRuns) error {
+	err := b.readVisible(ctx, ref.Project, func(s *snapshot, gone goneRuns) error {
 		first, err := oldest(ctx, s, s.schema, ref.ID)
 		if err == nil && (first == nil || gone[ref.ID]) {
 			return errNoRun(ref)
 		}
 		return err
 	})
+	if !errors.Is(err, trackio.ErrNotFound) {
+		return err
+	}
+	if own, _, inboxErr := b.waiting(ctx, ref); own == 0 || inboxErr != nil {
+		return errors.Join(err, inboxErr)
+	}
+	return nil
 }

@@ -36,7 +36,32 @@ type plan struct {
 
 // planChange reads what a change of a run needs to know. An unknown run is
 // ErrNotFound, one that may not be changed now ErrConflict.
-func (b *Backend) planChange(ctx context.Context, ref trackio.RunRef, guard guard) (*plan, error) {
+//
+// Rows of the project that wait in the inbox are imported first. A run that some
+// of them are of is still written to, or as good as: it takes force. It need not
+// have any other rows.
+func (b *Backend) planChange(ctx context.Context, ref trackio.RunRef, g guard) (*plan, error) {
+	own, all, err := b.waiting(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	p, err := b.planNow(ctx, ref, g)
+	unknown := errors.Is(err, trackio.ErrNotFound) && own > 0
+	switch {
+	case err != nil && !unknown, all == 0:
+		return p, err
+	case own > 0 && !g.force:
+		return nil, trackio.Errorf(trackio.ErrConflict, "run %q has %d rows in %s that are not imported yet; it was not %s", ref.ID, own, b.inbox(), g.verb).
+			WithHint("wait until the training has ended and open Trackio's dashboard once, which imports them, or force it: they are then imported first")
+	}
+	if err := b.drain(ctx, ref.Project); err != nil {
+		return nil, err
+	}
+	return b.planNow(ctx, ref, g)
+}
+
+// planNow is planChange without a look at the inbox.
+func (b *Backend) planNow(ctx context.Context, ref trackio.RunRef, guard guard) (*plan, error) {
 	var p *plan
 	err := b.readVisible(ctx, ref.Project, func(s *snapshot, gone goneRuns) error {
 		p = &plan{ref: ref, key: s.schema.key}
@@ -88,8 +113,8 @@ func (g guard) check(ctx context.Context, b *Backend, s *snapshot, p *plan) erro
 	if len(strange) > 0 {
 		return errStrange(p.ref.ID, g.verb, s.path, strange)
 	}
-	if err := b.checkInbox(ctx, g, p); err != nil || g.force {
-		return err
+	if g.force {
+		return nil
 	}
 	_, latest, err := latestOf(ctx, s, s.schema, p.ref.ID)
 	if err != nil {
@@ -119,22 +144,6 @@ func errStrange(id, verb, path string, strange []string) error {
 	return trackio.Errorf(errors.ErrUnsupported, "run %q cannot be %s: %s holds data of it that this version does not know: %s",
 		id, verb, path, strings.Join(strange, ", ")).
 		WithHint("a newer Trackio has written it; update this program")
-}
-
-// checkInbox refuses a change of a run whose rows wait in the inbox: whoever
-// imports them later would bring the run back where it was.
-func (b *Backend) checkInbox(ctx context.Context, g guard, p *plan) error {
-	var waiting int
-	err := b.eachFragment(ctx, func(f fragment) {
-		if trackio.CanonicalProject(f.Project) == p.ref.Project && f.id(p.key) == p.ref.ID {
-			waiting++
-		}
-	})
-	if err != nil || waiting == 0 {
-		return err
-	}
-	return trackio.Errorf(trackio.ErrConflict, "run %q has %d rows in %s that are not imported yet; it was not %s", p.ref.ID, waiting, b.inbox(), g.verb).
-		WithHint("wait until the training has ended and open Trackio's dashboard once: it imports them")
 }
 
 // undelivered counts the rows and files of a run that wait for delivery.

@@ -52,6 +52,9 @@ func TestMoveEverythingThenDelete(t *testing.T) {
 			t.Run(name+" into "+into, func(t *testing.T) {
 				dir := copyStore(t, dir)
 				b := openDir(t, dir)
+				if err := b.drain(t.Context(), ""); err != nil { // else the first change does
+					t.Fatal(err)
+				}
 				projects := projectsOf(t, b)
 				target := "gathered"
 				if into == "an old project" {

@@ -60,7 +60,7 @@ func (b *Backend) checkProject(ctx context.Context, project string, force bool) 
 		}
 	}
 	waiting := 0
-	err = b.eachFragment(ctx, func(f fragment) {
+	err = b.eachFragment(ctx, func(f *fragment) {
 		if trackio.CanonicalProject(f.Project) == project {
 			waiting++
 		}
@@ -68,11 +68,13 @@ func (b *Backend) checkProject(ctx context.Context, project string, force bool) 
 	if err != nil {
 		return err
 	}
-	if waiting > 0 {
+	switch {
+	case waiting > 0 && !force:
 		return trackio.Errorf(trackio.ErrConflict, "%d rows for project %q in %s are not imported yet; it was not deleted", waiting, project, b.inbox()).
-			WithHint("wait until the training has ended and open Trackio's dashboard once: it imports them")
-	}
-	if force {
+			WithHint("wait until the training has ended and open Trackio's dashboard once, which imports them, or force it: they are then imported first")
+	case waiting > 0:
+		return b.drain(ctx, project)
+	case force:
 		return nil
 	}
 	for run, err := range b.ListRuns(ctx, project, trackio.ListOptions{Latest: true}) {

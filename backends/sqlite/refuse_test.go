@@ -44,8 +44,9 @@ func TestRefusedChanges(t *testing.T) {
 		{"move of a live run", func(p *fakeProject) { p.metric(r, young, 1, `{}`) }, move, trackio.ErrConflict, []string{"run", "still being written to", "force"}},
 		{"delete of a live run", func(p *fakeProject) { p.metric(r, young, 1, `{}`) }, remove, trackio.ErrConflict, []string{"still being written to"}},
 		{"rename of a live run", func(p *fakeProject) { p.system(r, young, `{}`) }, rename, trackio.ErrConflict, []string{"still being written to"}},
-		{"rows in the inbox", func(p *fakeProject) { writeFragment(p, "id-1") }, force, trackio.ErrConflict, []string{"inbox", "dashboard"}},
+		{"rows in the inbox", func(p *fakeProject) { writeFragment(p, "id-1") }, move, trackio.ErrConflict, []string{"inbox", "dashboard", "force"}},
 		{"rows in the inbox, delete", func(p *fakeProject) { writeFragment(p, "id-1") }, remove, trackio.ErrConflict, []string{"inbox"}},
+		{"rows in the inbox, rename", func(p *fakeProject) { writeFragment(p, "id-1") }, rename, trackio.ErrConflict, []string{"inbox"}},
 		{"undelivered rows", func(p *fakeProject) { p.exec("UPDATE metrics SET space_id = 's'") }, move, trackio.ErrConflict, []string{"sync", "force"}},
 		{"unknown column", func(p *fakeProject) {
 			p.exec("ALTER TABLE metrics ADD COLUMN spans TEXT")

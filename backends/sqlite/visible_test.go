@@ -101,11 +101,11 @@ not json
 			before := treeOf(t, dir)
 			b := openDir(t, dir)
 			runs := listAll(t, b, "mydemo")
-			if len(runs) != 1 || *runs[0].Counts != (trackio.Counts{Metrics: 1, Pending: 3}) {
+			if len(runs) != 1 || *runs[0].Counts != (trackio.Counts{Metrics: 1, Pending: 4}) {
 				t.Errorf("runs %+v, %+v", runs, runs[0].Counts)
 			}
 			sum, err := b.SummarizeRun(t.Context(), runs[0].RunRef)
-			if err != nil || sum.Pending != 3 {
+			if err != nil || sum.Pending != 4 {
 				t.Errorf("summary %+v, %v", sum, err)
 			}
 			sameTree(t, dir, before)
