@@ -87,6 +87,9 @@ func Open(_ context.Context, config Config) (*Backend, error) {
 	return &Backend{layout: layout{dir: dir}, now: time.Now, done: done, stop: stop}, nil
 }
 
+// ConfigSettings says which directory was taken where none was configured.
+func (b *Backend) ConfigSettings() map[string]string { return map[string]string{"dir": b.dir} }
+
 // Close ends the calls under way with an error and refuses later ones.
 func (b *Backend) Close() error {
 	b.mu.Lock()

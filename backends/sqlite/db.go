@@ -169,12 +169,16 @@ func (b *Backend) openReadVia(ctx context.Context, project string, locks bool) (
 // since SQLite keeps the -wal beside the real file.
 func (b *Backend) find(project string) (string, error) {
 	unknown := trackio.Errorf(trackio.ErrNotFound, "no project %q in %s", project, b.dir).
-		WithHint("list the projects to see their names")
+		WithHint("see `trackio list projects`")
 	if project != trackio.CanonicalProject(project) || isRegistry(project) {
 		return "", unknown
 	}
 	path, err := filepath.EvalSymlinks(b.db(project))
 	if errors.Is(err, fs.ErrNotExist) {
+		if b.hasDatabase(project) {
+			return "", trackio.Errorf(trackio.ErrDataLoss, "%s is a link to a file that is not there", b.db(project)).
+				WithHint("bring the file back, or remove the link")
+		}
 		return "", unknown
 	}
 	if err != nil {

@@ -11,8 +11,12 @@ import (
 	"github.com/trackio-go/trackio/trackio"
 )
 
+// findingDatabase: the database of a project cannot be opened.
+const findingDatabase = "unreadable-database"
+
 // Examine implements [trackio.Examiner]. It finds the operations that their
-// processes left behind, and journals that cannot be read.
+// processes left behind, journals that cannot be read, and databases that cannot
+// be opened.
 func (b *Backend) Examine(ctx context.Context, opts trackio.ExamineOptions) iter.Seq2[trackio.Finding, error] {
 	return func(yield func(trackio.Finding, error) bool) {
 		ctx, leave, err := b.enter(ctx)
@@ -38,6 +42,30 @@ func (b *Backend) Examine(ctx context.Context, opts trackio.ExamineOptions) iter
 		}
 		if opts.Fix {
 			b.sweep()
+		}
+		b.examineDatabases(ctx, yield)
+	}
+}
+
+// examineDatabases opens every database as a read would.
+func (b *Backend) examineDatabases(ctx context.Context, yield func(trackio.Finding, error) bool) {
+	projects, err := b.projects(ctx)
+	if err != nil {
+		yield(trackio.Finding{}, cause(ctx, err))
+		return
+	}
+	for _, project := range projects {
+		err := b.read(ctx, project, func(*snapshot) error { return nil })
+		switch {
+		case err == nil, errors.Is(err, trackio.ErrNotFound):
+		case ctx.Err() != nil:
+			yield(trackio.Finding{}, cause(ctx, err))
+			return
+		default:
+			finding := trackio.Finding{Kind: findingDatabase, Project: project, Message: err.Error(), Hint: trackio.HintOf(err)}
+			if !yield(finding, nil) {
+				return
+			}
 		}
 	}
 }

@@ -190,3 +190,25 @@ func TestExamine(t *testing.T) {
 		t.Errorf("a journal that cannot be read: %+v", got)
 	}
 }
+
+func TestExamineBrokenDatabases(t *testing.T) {
+	dir := projectStore(t)
+	writeFile(t, filepath.Join(dir, "garbage.db"), strings.Repeat("no database ", 400))
+	if err := os.Symlink("nowhere.db", filepath.Join(dir, "link.db")); err != nil {
+		t.Fatal(err)
+	}
+	b := openDir(t, dir)
+	var got []string
+	for f, err := range b.Examine(t.Context(), trackio.ExamineOptions{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Kind != findingDatabase || f.Hint == "" || !strings.Contains(f.Message, f.Project+".db") {
+			t.Errorf("finding: %+v", f)
+		}
+		got = append(got, f.Project)
+	}
+	if !slices.Equal(got, []string{"garbage", "link"}) {
+		t.Errorf("findings about %v", got)
+	}
+}
