@@ -198,6 +198,8 @@ func TestDeleteProjectErrors(t *testing.T) {
 	r.fill()
 	r.wholeDeletes(trackio.Errorf(trackio.ErrConflict, "run %q is still being written to", "first").WithHint("wait until it has ended"))
 	r.fails(5, []string{"still being written to", "hint: wait until it has ended"}, "delete", "project", "--project", "p", "--yes", "--json")
+	r.wholeDeletes(trackio.Errorf(trackio.ErrBackendDied, "the backend died"))
+	r.fails(10, []string{"hint: trackio doctor shows what was interrupted"}, "delete", "project", "--project", "p", "--yes")
 	r.wholeDeletes(trackio.Errorf(errors.ErrUnsupported, "not this one"))
 	r.fails(9, []string{"not this one"}, "delete", "project", "--project", "p", "--yes")
 	if left := r.ok("list", "projects"); left != "other\np\n" {

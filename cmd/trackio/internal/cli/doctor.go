@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
+	"github.com/mattn/go-runewidth"
 	"github.com/spf13/cobra"
 
 	"github.com/trackio-go/trackio/trackio"
@@ -136,14 +138,22 @@ func (a *app) printFindingsJSON(found []trackio.Finding, healthy bool) error {
 	return o.end()
 }
 
-// printFindings prints the table of findings, and each way out once.
+// printFindings prints the table of findings, and each way out once. Nothing is
+// cut; on a terminal long texts are continued under themselves. What is wrong
+// names project and run, so they need no columns.
 func (a *app) printFindings(found []trackio.Finding, healthy bool) error {
 	if len(found) == 0 {
 		a.linef("Nothing is wrong with this storage.")
 		return nil
 	}
-	t := a.table(0, nil, "PROJECT", "RUN ID", "KIND", "STATE", "WHAT IS WRONG")
-	t.limit = 0 // what is wrong is never cut: it is the last column, and the terminal wraps it
+	kinds := 0
+	for _, f := range found {
+		kinds = max(kinds, runewidth.StringWidth(clean(f.Kind)))
+	}
+	const states = len("STATE  ")
+	room := a.env.Width - states - kinds - len("  ")
+	t := a.table(0, nil, "STATE", "KIND", "WHAT IS WRONG")
+	t.limit = 0
 	var hints []string
 	for _, f := range found {
 		state := "open"
@@ -152,15 +162,23 @@ func (a *app) printFindings(found []trackio.Finding, healthy bool) error {
 		} else if f.Hint != "" && !slices.Contains(hints, f.Hint) {
 			hints = append(hints, f.Hint)
 		}
-		if err := t.row(orDash(f.Project), orDash(f.RunID), clean(f.Kind), state, clean(f.Message)); err != nil {
+		lines := wrapWords(clean(f.Message), room)
+		if err := t.row(state, clean(f.Kind), lines[0]); err != nil {
 			return err
+		}
+		for _, line := range lines[1:] {
+			if err := t.row("", "", line); err != nil {
+				return err
+			}
 		}
 	}
 	if err := t.end(); err != nil {
 		return err
 	}
+	const label = "hint:"
 	for _, hint := range hints {
-		a.linef("%s %s", a.paint().dim("hint:"), clean(hint))
+		lines := wrapWords(clean(hint), a.env.Width-len(label)-1)
+		a.linef("%s %s", a.paint().dim(label), strings.Join(lines, "\n"+strings.Repeat(" ", len(label)+1)))
 	}
 	if healthy {
 		a.linef("All of it is fixed.")
@@ -168,9 +186,23 @@ func (a *app) printFindings(found []trackio.Finding, healthy bool) error {
 	return nil
 }
 
-func orDash(text string) string {
-	if text == "" {
-		return "-"
+// wrapWords breaks a text into lines of a width, between words alone. Where there
+// is no room for that it is one line.
+func wrapWords(text string, width int) []string {
+	if width < 20 {
+		return []string{text}
 	}
-	return clean(text)
+	var lines []string
+	line := ""
+	for word := range strings.SplitSeq(text, " ") {
+		switch {
+		case line == "":
+			line = word
+		case runewidth.StringWidth(line)+1+runewidth.StringWidth(word) <= width:
+			line += " " + word
+		default:
+			lines, line = append(lines, line), word
+		}
+	}
+	return append(lines, line)
 }

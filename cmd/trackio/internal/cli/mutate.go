@@ -254,8 +254,11 @@ func finishChange[T any](a *app, verb, thing string, done []T, wanted int, f cha
 	if len(done) > 0 {
 		a.warn("%s %d of %s before the error", verb, len(done), plural(wanted, thing))
 	}
-	if trackio.KindOf(err) == trackio.ErrConflict && !f.force {
+	switch kind := trackio.KindOf(err); {
+	case kind == trackio.ErrConflict && !f.force:
 		return namesForce(err)
+	case kind == trackio.ErrBackendDied:
+		return trackio.Errorf(kind, "%w", err).WithHint("trackio doctor shows what was interrupted; look whether the change took effect before you repeat it")
 	}
 	return err
 }
