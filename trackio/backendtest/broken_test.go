@@ -67,5 +67,6 @@ func faults() []fault {
 	all = append(all, changeFaults()...)
 	all = append(all, nameFaults()...)
 	all = append(all, callFaults()...)
+	all = append(all, projectFaults()...)
 	return all
 }

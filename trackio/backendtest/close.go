@@ -138,9 +138,20 @@ func capabilitiesWork(ctx context.Context, e *Env) error {
 		_, err := renamer.RenameRun(ctx, ref, "renamed", trackio.RenameOptions{})
 		errs = append(errs, supported("Renamer", err))
 	}
+	if examiner, ok := trackio.As[trackio.Examiner](e.Backend); ok {
+		_, err := collect(examiner.Examine(ctx, trackio.ExamineOptions{}))
+		errs = append(errs, supported("Examiner", err))
+	}
 	if mover, ok := trackio.As[trackio.Mover](e.Backend); ok {
 		_, err := mover.MoveRun(ctx, ref, target, trackio.MoveOptions{})
 		errs = append(errs, supported("Mover", err))
+	}
+	if deleter, ok := trackio.As[trackio.ProjectDeleter](e.Backend); ok {
+		doomed := e.ref()
+		if _, err := put(ctx, e.Backend, doomed, small(e.Key(), "doomed")); err != nil {
+			return err
+		}
+		errs = append(errs, supported("ProjectDeleter", deleter.DeleteProject(ctx, doomed.Project, trackio.DeleteOptions{})))
 	}
 	return errors.Join(errs...)
 }

@@ -20,17 +20,19 @@ type faulty struct {
 	*memory.Backend
 	*shared
 
-	listProjects func(context.Context) iter.Seq2[string, error]
-	listRuns     func(context.Context, string, trackio.ListOptions) infos
-	getRun       func(context.Context, trackio.RunRef) (trackio.RunInfo, error)
-	exportRun    func(context.Context, trackio.RunRef, trackio.ExportOptions) records
-	importRun    func(context.Context, trackio.RunRef, records) (trackio.RunInfo, error)
-	deleteRun    func(context.Context, trackio.RunRef, trackio.DeleteOptions) error
-	moveRun      func(context.Context, trackio.RunRef, string, trackio.MoveOptions) (trackio.RunInfo, error)
-	renameRun    func(context.Context, trackio.RunRef, string, trackio.RenameOptions) (trackio.RunInfo, error)
-	listAlerts   func(context.Context, string, trackio.AlertOptions) iter.Seq2[trackio.Alert, error]
-	summarizeRun func(context.Context, trackio.RunRef) (trackio.Summary, error)
-	close        func() error
+	listProjects  func(context.Context) iter.Seq2[string, error]
+	listRuns      func(context.Context, string, trackio.ListOptions) infos
+	getRun        func(context.Context, trackio.RunRef) (trackio.RunInfo, error)
+	exportRun     func(context.Context, trackio.RunRef, trackio.ExportOptions) records
+	importRun     func(context.Context, trackio.RunRef, records) (trackio.RunInfo, error)
+	deleteRun     func(context.Context, trackio.RunRef, trackio.DeleteOptions) error
+	moveRun       func(context.Context, trackio.RunRef, string, trackio.MoveOptions) (trackio.RunInfo, error)
+	renameRun     func(context.Context, trackio.RunRef, string, trackio.RenameOptions) (trackio.RunInfo, error)
+	listAlerts    func(context.Context, string, trackio.AlertOptions) iter.Seq2[trackio.Alert, error]
+	summarizeRun  func(context.Context, trackio.RunRef) (trackio.Summary, error)
+	deleteProject func(context.Context, string, trackio.DeleteOptions) error
+	examine       func(context.Context, trackio.ExamineOptions) iter.Seq2[trackio.Finding, error]
+	close         func() error
 }
 
 // shared is what all faulty handles on one store have in common.
@@ -133,6 +135,20 @@ func (f *faulty) SummarizeRun(ctx context.Context, ref trackio.RunRef) (trackio.
 		return f.summarizeRun(ctx, ref)
 	}
 	return f.Backend.SummarizeRun(ctx, ref)
+}
+
+func (f *faulty) DeleteProject(ctx context.Context, project string, opts trackio.DeleteOptions) error {
+	if f.deleteProject != nil {
+		return f.deleteProject(ctx, project, opts)
+	}
+	return f.Backend.DeleteProject(ctx, project, opts)
+}
+
+func (f *faulty) Examine(ctx context.Context, opts trackio.ExamineOptions) iter.Seq2[trackio.Finding, error] {
+	if f.examine != nil {
+		return f.examine(ctx, opts)
+	}
+	return f.Backend.Examine(ctx, opts)
 }
 
 func (f *faulty) Close() error {

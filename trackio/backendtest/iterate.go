@@ -216,6 +216,12 @@ func callAll(ctx context.Context, b trackio.Backend, ref, target trackio.RunRef,
 		if renamer, ok := trackio.As[trackio.Renamer](b); ok {
 			calls = append(calls, call{"RenameRun", func() error { return last(renamer.RenameRun(ctx, ref, "renamed", trackio.RenameOptions{})) }})
 		}
+		if examiner, ok := trackio.As[trackio.Examiner](b); ok {
+			calls = append(calls, call{"Examine", func() error { return last(collect(examiner.Examine(ctx, trackio.ExamineOptions{}))) }})
+		}
+		if deleter, ok := trackio.As[trackio.ProjectDeleter](b); ok {
+			calls = append(calls, call{"DeleteProject", func() error { return deleter.DeleteProject(ctx, ref.Project, trackio.DeleteOptions{}) }})
+		}
 		for _, c := range calls {
 			if !yield(c.name, c.do()) {
 				return
