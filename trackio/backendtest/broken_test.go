@@ -68,5 +68,6 @@ func faults() []fault {
 	all = append(all, nameFaults()...)
 	all = append(all, callFaults()...)
 	all = append(all, projectFaults()...)
+	all = append(all, transferFaults()...)
 	return all
 }
