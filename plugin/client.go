@@ -2,10 +2,12 @@ package plugin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	goplugin "github.com/hashicorp/go-plugin"
@@ -39,13 +41,15 @@ type Client struct {
 	remote      *wire.Client
 	plugin      *goplugin.Client
 	process     *process
-	stderr      *stderrLog
+	output      *outputLog
+	program     string // what was started
 	dir         string // of the socket
 	description *backendv1.DescribeResponse
 	values      *values
 
 	closing sync.Once
-	closed  error
+	closed  atomic.Bool
+	failure error // of closing
 }
 
 // As finds the capabilities of the backend, for [trackio.As].
@@ -84,14 +88,18 @@ func (c *Client) Close() error {
 		defer cancel()
 		if !c.process.ended(0) {
 			_, err := c.remote.RPC.Close(ctx, &backendv1.CloseRequest{})
-			c.closed = c.remote.Failed(ctx, "Close", err)
-			if ctx.Err() != nil {
-				c.closed = trackio.Errorf(trackio.ErrUnavailable, "%s did not close within %v and was ended", c.block.describe(), closeTimeout)
+			c.failure = c.remote.Failed(ctx, "Close", err)
+			switch {
+			case errors.Is(c.failure, errors.ErrUnsupported): // it has nothing to close
+				c.failure = nil
+			case ctx.Err() != nil:
+				c.failure = trackio.Errorf(trackio.ErrUnavailable, "%s did not close within %v and was ended", c.block.describe(), closeTimeout)
 			}
 		}
+		c.closed.Store(true)
 		c.kill()
 	})
-	return c.closed
+	return c.failure
 }
 
 // kill ends the process, by asking and then without asking.
@@ -107,7 +115,10 @@ func (c *Client) kill() {
 		if c.process != nil {
 			_ = c.process.Kill(context.Background())
 		}
-		<-ended
+		select {
+		case <-ended:
+		case <-time.After(exitTimeout): // something else keeps the connection open
+		}
 	}
 	if c.dir != "" {
 		_ = os.RemoveAll(c.dir)
@@ -119,9 +130,12 @@ func (c *Client) lost(call string) error {
 	if !c.process.ended(deathTime) {
 		return nil
 	}
+	if c.closed.Load() {
+		return trackio.Errorf(trackio.ErrUnavailable, "%s is closed", c.block.describe())
+	}
 	err := trackio.Errorf(trackio.ErrBackendDied, "the process of %s died in %s (%s)%s", c.block.describe(), call, c.process.state(), c.lastWords())
 	switch call {
-	case "ImportRun", "DeleteRun", "MoveRun", "RenameRun":
+	case "ImportRun", "DeleteRun", "MoveRun", "RenameRun", "DeleteProject", "Examine":
 		return err.WithHint("look whether the change took effect before you repeat it")
 	}
 	return err
@@ -129,7 +143,7 @@ func (c *Client) lost(call string) error {
 
 // lastWords returns what the process wrote last, for the end of a message.
 func (c *Client) lastWords() string {
-	lines := c.stderr.lastLines()
+	lines := c.output.lastLines()
 	if len(lines) == 0 {
 		return ""
 	}

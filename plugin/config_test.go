@@ -151,6 +151,8 @@ func TestMistakesInABlock(t *testing.T) {
 		"two blocks":          {"auth {\n user=\"a\"\n}\nauth {\n user=\"b\"\n}", trackio.ErrInvalid, []string{"line 5", "Only one block auth"}},
 		"unset variable":      {`token = env("TEST_NOT_SET")`, trackio.ErrInvalid, []string{"line 2", "TEST_NOT_SET is not set"}},
 		"unknown function":    {`token = file("x")`, trackio.ErrInvalid, []string{"line 2", "file"}},
+		"every variable":      {`env = ["HOME", "*"]`, trackio.ErrInvalid, []string{"line 2", "names of environment variables"}},
+		"another's home":      {`dir = "~root/x"`, trackio.ErrInvalid, []string{"line 2", "./~root/x"}},
 		"unknown capability":  {`disable = ["fly"]`, trackio.ErrInvalid, []string{"line 2", "move, rename"}},
 		"no such plugin":      {`plugin = "./none"`, trackio.ErrInvalid, []string{"line 2", "none is not a file"}},
 		"pin without plugin":  {`sha256 = "` + strings.Repeat("0", 64) + `"`, trackio.ErrInvalid, []string{"line 2", "needs plugin"}},
@@ -178,11 +180,13 @@ func TestSecretsAreNotShown(t *testing.T) {
 	for name, body := range map[string]string{
 		"found by the host":    "token = [\"hunter2\"]",
 		"found by the backend": "token = \"hunter2\"\ntrouble = \"bad token\"",
+		"quoted by backend":    "token = \"hunter2\"\ntrouble = \"quotes token\"",
+		"under a wrong name":   "tokne = \"hunter2\"",
 		"on the same line":     "auth {\n  user = \"x\"\n}\ntoken = \"hunter2\" + 1",
 	} {
 		cfg := config(t, body)
 		_, err := testHost().Open(t.Context(), cfg, cfg.Blocks[0])
-		if !errors.Is(err, trackio.ErrInvalid) || !strings.Contains(err.Error(), "token") || strings.Contains(err.Error(), "hunter2") {
+		if !errors.Is(err, trackio.ErrInvalid) || !strings.Contains(err.Error(), "tok") && name != "quoted by backend" || strings.Contains(err.Error()+trackio.HintOf(err), "hunter2") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -285,11 +289,19 @@ func TestPathsAreExpanded(t *testing.T) {
 		file bool
 		want string
 	}{
-		{"~", true, "/home/me"}, {"~/x", false, "/home/me/x"}, {"~other", true, "/etc/trackio/~other"}, {"x/../y", true, "/etc/trackio/y"},
+		{"~", true, "/home/me"}, {"~/x", false, "/home/me/x"}, {"./~other", true, "/etc/trackio/~other"}, {"x/../y", true, "/etc/trackio/y"},
 		{"x", false, filepath.Join(wd, "x")}, {"/a", true, "/a"}, {"s3://b/c?d", true, "s3://b/c?d"}, {"", true, ""},
 	} {
-		if got := cfg.expand(test.path, test.file); got != filepath.FromSlash(test.want) && got != test.want {
-			t.Errorf("%q became %q, want %q", test.path, got, test.want)
+		if got, err := cfg.expand(test.path, test.file); err != nil || got != filepath.FromSlash(test.want) && got != test.want {
+			t.Errorf("%q became %q, %v, want %q", test.path, got, err, test.want)
 		}
+	}
+	if got, err := cfg.expand("~other/x", true); err == nil || !strings.Contains(err.Error(), "./~other/x") {
+		t.Errorf("the home of somebody else became %q, %v", got, err)
+	}
+	t.Setenv("HOME", "")
+	t.Setenv("USERPROFILE", "")
+	if got, err := cfg.expand("~/x", true); err == nil {
+		t.Errorf("without a home directory ~/x became %q", got)
 	}
 }

@@ -103,8 +103,9 @@ func validType(name string) bool {
 	return name != "" && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-_") == ""
 }
 
-// server returns the service of this backend, not opened yet.
-func (d Definition) server() *wire.Server {
+// server returns the service of this backend, not opened yet. What the backend
+// writes to either output goes to stderr, which the host reads.
+func (d Definition) server(stderr *os.File) *wire.Server {
 	return &wire.Server{
 		Description: d.describe,
 		Open: func(ctx context.Context, request *backendv1.ConfigureRequest) (trackio.Backend, *backendv1.ConfigureResponse, error) {
@@ -116,6 +117,9 @@ func (d Definition) server() *wire.Server {
 					return nil, nil, trackio.Errorf(trackio.ErrInvalid, "environment variable %s: %w", name, err)
 				}
 			}
+			// go-plugin has redirected both to calls of its own, which end before
+			// the last words of a process have arrived.
+			os.Stdout, os.Stderr = stderr, stderr
 			backend, err := d.open(ctx, request.GetConfig())
 			if diagnostic := diagnose(err); diagnostic != nil {
 				return nil, &backendv1.ConfigureResponse{Diagnostics: []*backendv1.Diagnostic{diagnostic}}, nil

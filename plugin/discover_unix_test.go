@@ -152,6 +152,7 @@ func TestProgramsThatAreNoBackends(t *testing.T) {
 	}{
 		"ends at once":     {"echo no database >&2; exit 3", trackio.ErrBackendDied, "no database"},
 		"noisy stdout":     {"echo hello; exec sleep 100", trackio.ErrUnavailable, "hello"},
+		"endless stdout":   {"exec tr '\\0' x < /dev/zero", trackio.ErrUnavailable, "xxxx"},
 		"another protocol": {"echo '1|99|unix|/nowhere|grpc'; exec sleep 100", trackio.ErrUnavailable, "99"},
 		"another rpc":      {"echo '1|1|unix|/nowhere|netrpc'; exec sleep 100", trackio.ErrUnavailable, "netrpc"},
 		"no socket":        {"echo '1|1|unix|/nowhere|grpc'; exec sleep 100", trackio.ErrUnavailable, "/nowhere"},
@@ -161,7 +162,7 @@ func TestProgramsThatAreNoBackends(t *testing.T) {
 			cfg := config(t, "mtls = false\nplugin = \""+file+`"`)
 			begin := time.Now()
 			_, err := testHost().Open(t.Context(), cfg, cfg.Blocks[0])
-			if !errors.Is(err, test.kind) || !strings.Contains(err.Error(), test.words) || time.Since(begin) > 3*time.Second {
+			if !errors.Is(err, test.kind) || !strings.Contains(err.Error(), test.words) || !strings.Contains(err.Error(), file) || time.Since(begin) > 3*time.Second {
 				t.Errorf("after %v: %v", time.Since(begin), err)
 			}
 		})

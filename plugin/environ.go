@@ -2,7 +2,6 @@ package plugin
 
 import (
 	"os"
-	"path"
 	"runtime"
 	"strings"
 )
@@ -53,8 +52,14 @@ func declaredEnvironment(declared []string) map[string]string {
 	return values
 }
 
-// named reports whether a variable is one of a list of names and patterns. A
-// pattern gives at least the beginning of a name, so none asks for everything.
+// validPattern reports whether a text is the name of a variable, or the beginning
+// of one and a "*". None asks for everything.
+func validPattern(pattern string) bool {
+	name := strings.TrimSuffix(pattern, "*")
+	return name != "" && !strings.ContainsAny(name, "*=\x00")
+}
+
+// named reports whether a variable is one of a list of names and patterns.
 func named(patterns []string, name string) bool {
 	if runtime.GOOS == "windows" {
 		name = strings.ToUpper(name)
@@ -63,10 +68,8 @@ func named(patterns []string, name string) bool {
 		if runtime.GOOS == "windows" {
 			pattern = strings.ToUpper(pattern)
 		}
-		if strings.HasPrefix(pattern, "*") || strings.HasPrefix(pattern, "?") {
-			continue
-		}
-		if ok, err := path.Match(pattern, name); ok && err == nil {
+		beginning, open := strings.CutSuffix(pattern, "*")
+		if validPattern(pattern) && (name == pattern || open && strings.HasPrefix(name, beginning)) {
 			return true
 		}
 	}

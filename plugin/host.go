@@ -23,7 +23,7 @@ import (
 	"github.com/trackio-go/trackio/trackio"
 )
 
-// startTimeout is how long a program may take until it is ready.
+// startTimeout is how long a program may take until it has said what it is.
 const startTimeout = 10 * time.Second
 
 // Host opens the backends of a configuration, each in a process of its own.
@@ -75,11 +75,17 @@ func (h *Host) start(ctx context.Context, cfg *Config, b *Block) (*Client, []byt
 	if err != nil {
 		return nil, nil, err
 	}
-	c := &Client{block: b, meta: m}
-	if err := h.launch(ctx, c, p); err != nil {
-		return nil, nil, err
+	c := &Client{block: b, meta: m, program: p.args[0]}
+	ready, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if err = h.launch(ready, c, p); err == nil {
+		err = c.describe(ready)
 	}
-	config, err := c.describe(ctx, cfg)
+	if err != nil {
+		c.kill()
+		return nil, nil, c.notStarted(ctx, ready, err)
+	}
+	config, err := c.read(cfg)
 	if err != nil {
 		c.kill()
 		return nil, nil, err
@@ -128,10 +134,10 @@ func (h *Host) launch(ctx context.Context, c *Client, p program) error {
 	if err != nil {
 		return err
 	}
-	c.stderr = &stderrLog{copyTo: h.Stderr, logger: h.Logger}
+	c.output = &outputLog{copyTo: h.Stderr, logger: h.Logger}
 	env := backendEnvironment(os.Environ(), c.meta.env)
 	if h.Logger != nil {
-		c.stderr.logger = h.Logger.Named(c.block.Name)
+		c.output.logger = h.Logger.Named(c.block.Name)
 		env = append(env, logKey+"="+h.Logger.GetLevel().String())
 	}
 	// A process of our own executable listens in a folder that only this user
@@ -146,12 +152,12 @@ func (h *Host) launch(ctx context.Context, c *Client, p program) error {
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
 		SkipHostEnv:      true,
 		AutoMTLS:         mtls,
-		StartTimeout:     startTimeout,
+		StartTimeout:     startTimeout + time.Second, // ctx ends before
 		Logger:           hclog.New(&hclog.LoggerOptions{Level: hclog.Off}),
 		GRPCDialOptions:  wire.DialOptions(),
 		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: base},
-		SyncStdout:       c.stderr.source(),
-		SyncStderr:       c.stderr.source(),
+		SyncStdout:       c.output.source(),
+		SyncStderr:       c.output.source(),
 		RunnerFunc: func(_ hclog.Logger, spec *exec.Cmd, dir string) (runner.Runner, error) {
 			defer close(started)
 			c.dir = dir
@@ -162,7 +168,7 @@ func (h *Host) launch(ctx context.Context, c *Client, p program) error {
 				}
 				p.path = file
 			}
-			process, err := newProcess(p, env, spec, c.stderr.source())
+			process, err := newProcess(p, env, spec, c.output)
 			if err != nil {
 				return nil, err
 			}
@@ -181,8 +187,7 @@ func (h *Host) launch(ctx context.Context, c *Client, p program) error {
 		err = ctx.Err()
 	}
 	if err != nil {
-		c.kill()
-		return c.notStarted(ctx, err)
+		return err
 	}
 	if p.sha256 != "" && runtime.GOOS != "windows" {
 		_ = os.Remove(filepath.Join(c.dir, filepath.Base(p.path))) // it runs, and needs its name no more
@@ -206,30 +211,51 @@ func (c *Client) connect() (*grpc.ClientConn, error) {
 	return conn.(*grpc.ClientConn), nil
 }
 
-// notStarted says why a program did not become a backend.
-func (c *Client) notStarted(ctx context.Context, err error) error {
-	var typed *trackio.Error
+// notStarted says why a program did not become a backend, while ready lasted.
+func (c *Client) notStarted(ctx, ready context.Context, err error) error {
+	var typed, failed *trackio.Error
+	where := c.where()
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case ready.Err() != nil:
+		failed = trackio.Errorf(trackio.ErrUnavailable, "%s was not ready within %v%s", where, startTimeout, c.lastWords())
 	case errors.As(err, &typed):
 		return err
+	case errors.Is(err, fs.ErrPermission) && c.meta.sha256 != "":
+		return trackio.Errorf(trackio.ErrPermission, "%s cannot be started: %w", where, err).
+			WithHint("a pinned program is started from the temporary folder, which may forbid programs: set TMPDIR to another")
 	case errors.Is(err, fs.ErrPermission):
-		return trackio.Errorf(trackio.ErrPermission, "%s cannot be started: %w", c.block.describe(), err).
-			WithHint("make the file executable")
+		return trackio.Errorf(trackio.ErrPermission, "%s cannot be started: %w", where, err).WithHint("make the file executable")
 	case c.process != nil && c.process.endedByItself():
-		return trackio.Errorf(trackio.ErrBackendDied, "%s ended before it was ready (%s)%s", c.block.describe(), c.process.state(), c.lastWords())
+		failed = trackio.Errorf(trackio.ErrBackendDied, "%s ended before it was ready (%s)%s", where, c.process.state(), c.lastWords())
+	default:
+		text := strings.Join(strings.Fields(err.Error()), " ") // it quotes what the program wrote
+		failed = trackio.Errorf(trackio.ErrUnavailable, "%s did not start: %s%s", where, printable(text), c.lastWords())
 	}
-	return trackio.Errorf(trackio.ErrUnavailable, "%s did not start: %w%s", c.block.describe(), err, c.lastWords()).
-		WithHint("run its program by hand: it says what it is")
+	return failed.WithHint("run its program by hand: it says what it is")
 }
 
-// describe asks what the backend is and reads the configuration accordingly.
-func (c *Client) describe(ctx context.Context, cfg *Config) ([]byte, error) {
+// where names a block and its program.
+func (c *Client) where() string { return c.block.describe() + ": " + c.program }
+
+// describe asks what the backend is.
+func (c *Client) describe(ctx context.Context) error {
 	description, err := c.remote.RPC.Describe(ctx, &backendv1.DescribeRequest{})
-	if err != nil {
-		return nil, c.remote.Failed(ctx, "Describe", err)
+	c.description = description
+	if err = c.remote.Failed(ctx, "Describe", err); err == nil || errors.Is(err, trackio.ErrBackendDied) {
+		return err
 	}
+	silent := trackio.Errorf(trackio.ErrUnavailable, "%s does not answer as a backend: %w%s", c.where(), err, c.lastWords())
+	if c.meta.mtls {
+		return silent.WithHint("if its program cannot do mutual TLS, put mtls = false into the block")
+	}
+	return silent
+}
+
+// read reads the configuration by what the backend is.
+func (c *Client) read(cfg *Config) ([]byte, error) {
+	description := c.description
 	if description.GetProtocol() != wire.Protocol {
 		return nil, trackio.Errorf(errors.ErrUnsupported, "%s speaks protocol %d, this trackio speaks %d", c.block.describe(), description.GetProtocol(), wire.Protocol).
 			WithHint("install a version of the backend that belongs to this version of trackio")
@@ -238,7 +264,6 @@ func (c *Client) describe(ctx context.Context, cfg *Config) ([]byte, error) {
 		return nil, cfg.invalid(hcl.Diagnostics{mistake(c.block.place, "Another type of backend",
 			"The program of this block is a backend of the type "+description.GetType()+", not "+c.block.Type+".")})
 	}
-	c.description = description
 	c.remote.Capabilities = c.meta.granted(description.GetCapabilities())
 	values, config, err := cfg.decode(c.block, c.meta.body, description.GetSchema())
 	c.values = values
@@ -251,7 +276,7 @@ func (c *Client) configure(ctx context.Context, cfg *Config, config []byte) erro
 		Config: config, Environment: declaredEnvironment(c.description.GetEnvironment()),
 	})
 	if err != nil {
-		return c.remote.Failed(ctx, "Configure", err)
+		return c.values.blot(c.remote.Failed(ctx, "Configure", err))
 	}
 	if found := response.GetDiagnostics(); len(found) > 0 {
 		diags := c.values.diagnostics(found)

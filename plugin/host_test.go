@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -37,8 +38,8 @@ func TestOpenAndClose(t *testing.T) {
 	if err := c.Close(); err != nil {
 		t.Errorf("closing again: %v", err)
 	}
-	if _, err := projects(t.Context(), c); err == nil {
-		t.Error("a closed backend answers")
+	if _, err := projects(t.Context(), c); !errors.Is(err, trackio.ErrUnavailable) {
+		t.Errorf("a closed backend answers: %v", err)
 	}
 }
 
@@ -201,6 +202,38 @@ func TestStderrCannotHarmTheHost(t *testing.T) {
 	}
 	if !strings.Contains(raw.String(), `{"@message":17}`) {
 		t.Error("the raw lines are missing")
+	}
+}
+
+// go-plugin stops reading the standard output at a long line, and then the
+// backend stops at its next one.
+func TestStdoutCannotStopTheBackend(t *testing.T) {
+	c := open(t, `trouble = "odd stdout"`)
+	for range 2 {
+		ctx, cancel := contextWithTimeout(t, 10*time.Second)
+		defer cancel()
+		if _, err := projects(ctx, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLastWords(t *testing.T) {
+	for trouble, want := range map[string]string{
+		"last words":         "\n\tcannot go on",
+		"hostile last words": "binary\n\tyyyy",
+		"survived panic":     "\n\tpanic: just now",
+	} {
+		_, err := projects(t.Context(), open(t, "trouble = \""+trouble+"\""))
+		if !errors.Is(err, trackio.ErrBackendDied) || !strings.Contains(err.Error(), want) || len(err.Error()) > 2000 {
+			t.Errorf("%s: %.2500v", trouble, err)
+		}
+		if strings.ContainsAny(err.Error(), "\x1b\x00\a") || !utf8.ValidString(err.Error()) || strings.Contains(err.Error(), "long ago") {
+			t.Errorf("%s: %q", trouble, err)
+		}
 	}
 }
 

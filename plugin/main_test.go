@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,12 @@ import (
 func TestMain(m *testing.M) {
 	builtins := []Definition{testBackend()}
 	if ServeBuiltin(os.Args, builtins) {
+		return
+	}
+	if fault, ok := strings.CutPrefix(filepath.Base(os.Args[0]), handwrittenPrefix); ok {
+		if err := serveHandwritten(fault); err != nil {
+			panic(err)
+		}
 		return
 	}
 	if os.Getenv(cookieKey) != "" { // started by a path, as a third party's
@@ -82,6 +89,8 @@ func openTest(_ context.Context, cfg testConfig) (*troubled, error) {
 		return nil, attributeError{"token", errors.New("token is too old")}
 	case "bad mirror":
 		return nil, attributeError{"mirror.1.user", errors.New("nobody of that name")}
+	case "quotes token":
+		return nil, trackio.Errorf(trackio.ErrInvalid, "cannot parse %q", cfg.Token).WithHint("not %s", cfg.Token)
 	case "no network":
 		return nil, trackio.Errorf(trackio.ErrUnavailable, "cannot reach the storage")
 	case "hostile stderr":
@@ -117,6 +126,20 @@ func (b *troubled) ListProjects(ctx context.Context) iter.Seq2[string, error] {
 			for yield(strings.Repeat("p", 1000), nil) {
 			}
 		}
+	case "odd stdout":
+		stdout := os.NewFile(1, "stdout") // os.Stdout is another file by now
+		if _, err := stdout.Write(bytes.Repeat([]byte("x"), 1<<20)); err != nil {
+			panic(err)
+		}
+	case "last words":
+		fmt.Fprintln(os.Stderr, "cannot go on")
+		os.Exit(7)
+	case "hostile last words":
+		fmt.Fprint(os.Stderr, "\x1b[2J\x1b]0;title\a\x00\xff binary\n"+strings.Repeat("y", 1<<20))
+		os.Exit(7)
+	case "survived panic":
+		fmt.Fprint(os.Stderr, "panic: long ago\n\npanic: just now\n")
+		os.Exit(7)
 	case "hang":
 		return func(func(string, error) bool) { select {} }
 	}

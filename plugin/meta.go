@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -61,10 +62,15 @@ func (m *meta) set(c *Config, name string, a *hcl.Attribute, ctx *hcl.EvalContex
 	}
 	switch name {
 	case "plugin":
-		m.plugin, m.at = c.expand(value.AsString(), true), a.Expr.Range()
-		if value.AsString() == "" {
+		m.at = a.Expr.Range()
+		path, err := c.expand(value.AsString(), true)
+		switch {
+		case err != nil:
+			return append(diags, mistake(m.at, "Not a usable path", err.Error()+"."))
+		case path == "":
 			return append(diags, mistake(m.at, "plugin is empty", "It is the path of the program of the backend."))
 		}
+		m.plugin = path
 	case "sha256":
 		m.sha256 = value.AsString()
 		if len(m.sha256) != 64 || strings.Trim(strings.ToLower(m.sha256), "0123456789abcdef") != "" {
@@ -74,6 +80,12 @@ func (m *meta) set(c *Config, name string, a *hcl.Attribute, ctx *hcl.EvalContex
 		m.mtls = value.True()
 	case "env":
 		m.env = stringsOf(value)
+		for _, pattern := range m.env {
+			if !validPattern(pattern) {
+				return append(diags, mistake(a.Expr.Range(), "Not a variable",
+					"env lists the names of environment variables, or the beginnings of names followed by *, such as \"PG*\"."))
+			}
+		}
 	case "disable":
 		for _, word := range stringsOf(value) {
 			capability, ok := wire.CapabilityNamed(word)
@@ -104,21 +116,20 @@ func stringsOf(list cty.Value) []string {
 
 // expand makes a path usable: ~ is the home directory, and one from the file is
 // relative to the file. URLs are left as they are.
-func (c *Config) expand(path string, fromFile bool) string {
-	if path == "" || strings.Contains(path, "://") {
-		return path
-	}
-	if path == "~" || strings.HasPrefix(path, "~/") || strings.HasPrefix(path, `~\`) {
-		if home, err := os.UserHomeDir(); err == nil {
-			return filepath.Join(home, path[1:])
+func (c *Config) expand(path string, fromFile bool) (string, error) {
+	switch {
+	case path == "" || strings.Contains(path, "://"):
+		return path, nil
+	case path == "~" || strings.HasPrefix(path, "~/") || strings.HasPrefix(path, `~\`):
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", fmt.Errorf("there is no home directory for %s: %w", path, err)
 		}
-		return path
+		return filepath.Join(home, path[1:]), nil
+	case path[0] == '~':
+		return "", fmt.Errorf("%s: only ~ itself is known, your home directory; a file of that name is ./%s", path, path)
+	case fromFile && !filepath.IsAbs(path) && c.Path != "":
+		return filepath.Join(filepath.Dir(c.Path), path), nil
 	}
-	if fromFile && !filepath.IsAbs(path) && c.Path != "" {
-		return filepath.Join(filepath.Dir(c.Path), path)
-	}
-	if abs, err := filepath.Abs(path); err == nil {
-		return abs
-	}
-	return path
+	return filepath.Abs(path)
 }

@@ -42,12 +42,14 @@ type process struct {
 }
 
 // newProcess prepares a program. spec carries the variables of go-plugin.
-func newProcess(p program, env []string, spec *exec.Cmd, stderr io.Writer) (*process, error) {
+// What it writes goes to output, but for the handshake.
+func newProcess(p program, env []string, spec *exec.Cmd, output *outputLog) (*process, error) {
 	stdout, toStdout := io.Pipe()
 	cmd := &exec.Cmd{
 		Path: p.path, Args: p.args, Env: append(env, spec.Env...),
 		// No Stdin: a backend that reads the terminal would be stopped by it.
-		Stdout: toStdout, Stderr: stderr,
+		Stdout:      &handshakeFilter{line: toStdout, rest: output.source(), room: maxHandshake},
+		Stderr:      output.source(),
 		SysProcAttr: attributes(), WaitDelay: waitDelay,
 	}
 	proc := &process{cmd: cmd, stdout: stdout, toStdout: toStdout, started: func() {}, done: make(chan struct{})}
@@ -167,7 +169,7 @@ func (p *process) endedByItself() bool {
 func (p *process) Stdout() io.ReadCloser { return p.stdout }
 
 // Stderr gives go-plugin nothing to read: it would parse the lines, and a
-// malformed one ends the host. They go to a stderrLog.
+// malformed one ends the host. They go to an outputLog.
 func (p *process) Stderr() io.ReadCloser { return io.NopCloser(strings.NewReader("")) }
 
 // Name implements go-plugin's runner.

@@ -2,27 +2,50 @@ package plugin
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/hashicorp/hcl/v2"
+
 	"github.com/trackio-go/trackio/plugin/internal/backendv1"
 )
 
 // schemaOf reads the tags of a configuration struct, which [Define] documents.
-func schemaOf(t reflect.Type) (*backendv1.Schema, error) {
+// around are the structs that it is a block of.
+func schemaOf(t reflect.Type, around ...reflect.Type) (*backendv1.Schema, error) {
 	if t.Kind() != reflect.Struct {
 		return nil, fmt.Errorf("a configuration is a struct, not %v", t)
 	}
+	if slices.Contains(around, t) {
+		return nil, fmt.Errorf("%v is a block of itself", t)
+	}
 	schema := &backendv1.Schema{}
+	seen := map[string]bool{}
 	for field := range fieldsOf(t) {
 		name, options := field.name, field.options
+		switch {
+		case !validAttribute(name):
+			return nil, fmt.Errorf("%v.%s: %q is not the name of an attribute", t, field.Name, name)
+		case seen[name]:
+			return nil, fmt.Errorf("%v.%s: there are two %q", t, field.Name, name)
+		case len(around) == 0 && reserved(name):
+			return nil, fmt.Errorf("%v.%s: %q has a meaning in every block", t, field.Name, name)
+		}
+		seen[name] = true
 		if inner, repeated, ok := blockType(field.typ); ok {
-			nested, err := schemaOf(inner)
+			nested, err := schemaOf(inner, append(slices.Clone(around), t)...)
 			if err != nil {
 				return nil, fmt.Errorf("%v.%s: %w", t, field.Name, err)
+			}
+			if len(nested.Attributes)+len(nested.Blocks) == 0 {
+				return nil, fmt.Errorf("%v.%s: a configuration cannot hold a %v, which has no attributes", t, field.Name, field.typ)
+			}
+			if odd := slices.DeleteFunc(slices.Clone(options), func(o string) bool { return o == "required" }); len(odd) > 0 {
+				return nil, fmt.Errorf("%v.%s: unknown tag option %q for a block", t, field.Name, odd[0])
 			}
 			schema.Blocks = append(schema.Blocks, &backendv1.NestedBlock{
 				Name: name, Repeated: repeated, Required: slices.Contains(options, "required"), Schema: nested,
@@ -45,13 +68,45 @@ func schemaOf(t reflect.Type) (*backendv1.Schema, error) {
 				attribute.Sensitive = true
 			case "path":
 				attribute.Path = true
+				if kind != backendv1.AttributeType_ATTRIBUTE_TYPE_STRING {
+					return nil, fmt.Errorf("%v.%s: a path is a string", t, field.Name)
+				}
 			default:
 				return nil, fmt.Errorf("%v.%s: unknown tag option %q", t, field.Name, option)
 			}
 		}
+		if err := checkDefault(attribute); err != nil {
+			return nil, fmt.Errorf("%v.%s: default: %w", t, field.Name, err)
+		}
 		schema.Attributes = append(schema.Attributes, attribute)
 	}
 	return schema, nil
+}
+
+func validAttribute(name string) bool {
+	return name != "" && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == "" && strings.Trim(name[:1], "0123456789_") != ""
+}
+
+// reserved reports whether a name is that of an attribute which every block may
+// have.
+func reserved(name string) bool {
+	return slices.ContainsFunc(metaSchema.Attributes, func(a hcl.AttributeSchema) bool { return a.Name == name })
+}
+
+// checkDefault reports a default that the attribute cannot have.
+func checkDefault(a *backendv1.Attribute) error {
+	if a.GetDefault() == "" {
+		return nil
+	}
+	var v values
+	value := v.parse(a, a.GetDefault(), "tag", hcl.Range{})
+	if v.diags.HasErrors() {
+		return errors.New(v.diags[0].Detail)
+	}
+	if wrong := checkValue(a, value); wrong != "" {
+		return errors.New(wrong)
+	}
+	return nil
 }
 
 type configField struct {

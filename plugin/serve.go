@@ -110,15 +110,14 @@ func ServeBuiltin(args []string, builtins []Definition) bool {
 
 // serve serves a backend until the host has closed it or is gone.
 func serve(def Definition) {
-	logger := hclog.New(&hclog.LoggerOptions{
-		Name: def.Type(), Level: hclog.LevelFromString(os.Getenv(logKey)), Output: os.Stderr, JSONFormat: true,
-	})
-	if logger.GetLevel() == hclog.NoLevel {
-		logger.SetLevel(hclog.Error)
+	level := hclog.LevelFromString(os.Getenv(logKey))
+	if level == hclog.NoLevel {
+		level = hclog.Error
 	}
+	logger := hclog.New(&hclog.LoggerOptions{Name: def.Type(), Level: level, Output: os.Stderr, JSONFormat: true})
 	hclog.SetDefault(logger)
 
-	backend := def.server()
+	backend := def.server(os.Stderr)
 	socketDir := os.Getenv(goplugin.EnvUnixSocketDir)
 	goplugin.Serve(&goplugin.ServeConfig{
 		HandshakeConfig:  handshake(),

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	ctyjson "github.com/zclconf/go-cty/cty/json"
 
 	"github.com/trackio-go/trackio/plugin/internal/backendv1"
+	"github.com/trackio-go/trackio/trackio"
 )
 
 // Setting is one value of a backend's configuration and where it comes from.
@@ -34,7 +36,8 @@ type values struct {
 	ctx      *hcl.EvalContext
 	settings []Setting
 	places   map[string]hcl.Range // by path, joined with dots
-	secrets  []hcl.Range          // what must not be shown
+	secrets  []hcl.Range          // what must not be shown of the file
+	hidden   []string             // and not in what the backend says about it
 	diags    hcl.Diagnostics
 }
 
@@ -58,6 +61,7 @@ func (v *values) body(body hcl.Body, schema *backendv1.Schema, prefix string, pl
 	for _, b := range schema.GetBlocks() {
 		want.Blocks = append(want.Blocks, hcl.BlockHeaderSchema{Type: b.GetName()})
 	}
+	v.hideMisspelled(body, want, schema)
 	content, diags := body.Content(want)
 	v.diags = append(v.diags, diags...)
 	object := map[string]any{}
@@ -72,6 +76,20 @@ func (v *values) body(body hcl.Body, schema *backendv1.Schema, prefix string, pl
 		}
 	}
 	return object
+}
+
+// hideMisspelled keeps the values of attributes that are not in a schema with
+// secrets from being shown: one of them may be a secret under a wrong name.
+func (v *values) hideMisspelled(body hcl.Body, want *hcl.BodySchema, schema *backendv1.Schema) {
+	given, ok := body.(*hclsyntax.Body)
+	if !ok || !slices.ContainsFunc(schema.GetAttributes(), (*backendv1.Attribute).GetSensitive) {
+		return
+	}
+	for name, attribute := range given.Attributes {
+		if !slices.ContainsFunc(want.Attributes, func(a hcl.AttributeSchema) bool { return a.Name == name }) {
+			v.secrets = append(v.secrets, attribute.Expr.Range())
+		}
+	}
 }
 
 func (v *values) block(b *backendv1.NestedBlock, found hcl.Blocks, prefix string, place hcl.Range) (any, bool) {
@@ -136,14 +154,19 @@ func (v *values) attribute(a *backendv1.Attribute, given *hcl.Attribute, prefix 
 		v.settings = append(v.settings, Setting{Name: name, Sensitive: a.GetSensitive()})
 		return nil, false
 	}
+	where := place
+	if fromFile {
+		where = given.Expr.Range()
+	}
 	if a.GetPath() && value.Type() == cty.String {
-		value = cty.StringVal(v.cfg.expand(value.AsString(), fromFile))
+		path, err := v.cfg.expand(value.AsString(), fromFile)
+		if err != nil {
+			v.diags = append(v.diags, mistake(where, "Not a usable path", a.GetName()+": "+err.Error()+"."))
+			return nil, false
+		}
+		value = cty.StringVal(path)
 	}
 	if diag := checkValue(a, value); diag != "" {
-		where := place
-		if fromFile {
-			where = given.Expr.Range()
-		}
 		v.diags = append(v.diags, mistake(where, "Wrong type of value", diag))
 		return nil, false
 	}
@@ -155,6 +178,7 @@ func (v *values) attribute(a *backendv1.Attribute, given *hcl.Attribute, prefix 
 	setting := Setting{Name: name, Value: valueText(value, raw), Source: source, Sensitive: a.GetSensitive()}
 	if setting.Sensitive {
 		setting.Value = masked
+		v.hide(value)
 	}
 	v.settings = append(v.settings, setting)
 	return json.RawMessage(raw), true
@@ -242,6 +266,39 @@ func valueText(value cty.Value, raw []byte) string {
 	return string(raw)
 }
 
+// hide keeps a value from being shown. A very short one is part of other words.
+func (v *values) hide(value cty.Value) {
+	const short = 4
+	switch {
+	case value.IsNull():
+	case value.CanIterateElements():
+		for _, element := range value.Elements() {
+			v.hide(element)
+		}
+	case value.Type() == cty.String && len(value.AsString()) >= short:
+		v.hidden = append(v.hidden, value.AsString())
+	}
+}
+
+func (v *values) blotText(text string) string {
+	for _, secret := range v.hidden {
+		text = strings.ReplaceAll(text, secret, masked)
+	}
+	return text
+}
+
+// blot takes secrets out of an error: drivers quote what they cannot parse.
+func (v *values) blot(err error) error {
+	var typed *trackio.Error
+	switch {
+	case errors.As(err, &typed):
+		return &trackio.Error{Kind: typed.Kind, Message: v.blotText(err.Error()), Hint: v.blotText(trackio.HintOf(err))}
+	case v.blotText(err.Error()) != err.Error():
+		return errors.New(v.blotText(err.Error()))
+	}
+	return err
+}
+
 // supplement fills in the values that a backend chose for attributes which
 // nobody set.
 func (v *values) supplement(chosen map[string]string) {
@@ -267,7 +324,7 @@ func (v *values) diagnostics(found []*backendv1.Diagnostic) hcl.Diagnostics {
 		for ; !ok; where, ok = v.places[strings.Join(path, ".")] {
 			path = path[:len(path)-1]
 		}
-		detail := d.GetDetail()
+		detail := v.blotText(d.GetDetail())
 		if i := slices.IndexFunc(v.settings, func(s Setting) bool { return s.Name == name }); i >= 0 && !strings.Contains(v.settings[i].Source, ":") && v.settings[i].Source != "" {
 			detail = strings.TrimSpace(detail + "\nThe value of " + name + " comes from the " + v.settings[i].Source + ".")
 		}
@@ -275,7 +332,7 @@ func (v *values) diagnostics(found []*backendv1.Diagnostic) hcl.Diagnostics {
 		if d.GetSeverity() == backendv1.Severity_SEVERITY_WARNING {
 			severity = hcl.DiagWarning
 		}
-		diag := &hcl.Diagnostic{Severity: severity, Summary: d.GetSummary(), Detail: detail}
+		diag := &hcl.Diagnostic{Severity: severity, Summary: v.blotText(d.GetSummary()), Detail: detail}
 		if where.Filename != "" {
 			diag.Subject = &where
 		}

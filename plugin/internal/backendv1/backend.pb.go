@@ -30,6 +30,18 @@
 // deletion left in place on purpose, goes into the trailing metadata of a call
 // under trackio-note-bin, as UTF-8, once for each note.
 //
+// Giving up. A caller that gives up a read ends the call. A call that changes
+// something (ImportRun, DeleteRun, DeleteProject, MoveRun, RenameRun) is not
+// ended, so that nothing happens after it has returned: the host names such
+// calls, by trackio-call in their metadata, sends Cancel with that name, and
+// waits some seconds for the answer of the call itself: CANCELLED when nothing
+// has been changed, OK when it was done all the same. Without Cancel, or without
+// an answer, it ends the call.
+//
+// Life line. The host holds the call plugin.GRPCStdio/StreamStdio of go-plugin
+// open as long as it lives. When that call ends, or none has come within a
+// second, the host is gone and the program ends itself: it is not killed.
+//
 // Messages hold about 256 KiB; a single row, config or name may be larger, up
 // to 256 MiB, and both sides raise their limits accordingly. All text is UTF-8.
 
@@ -2438,6 +2450,96 @@ func (x *Finding) GetFixed() bool {
 	return false
 }
 
+type CancelRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The value of trackio-call in the metadata of the call.
+	Call          string `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelRequest) Reset() {
+	*x = CancelRequest{}
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelRequest) ProtoMessage() {}
+
+func (x *CancelRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelRequest.ProtoReflect.Descriptor instead.
+func (*CancelRequest) Descriptor() ([]byte, []int) {
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *CancelRequest) GetCall() string {
+	if x != nil {
+		return x.Call
+	}
+	return ""
+}
+
+type CancelResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether there is such a call. It may be over, or not have arrived yet.
+	Found         bool `protobuf:"varint,1,opt,name=found,proto3" json:"found,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelResponse) Reset() {
+	*x = CancelResponse{}
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelResponse) ProtoMessage() {}
+
+func (x *CancelResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelResponse.ProtoReflect.Descriptor instead.
+func (*CancelResponse) Descriptor() ([]byte, []int) {
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *CancelResponse) GetFound() bool {
+	if x != nil {
+		return x.Found
+	}
+	return false
+}
+
 type CloseRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -2446,7 +2548,7 @@ type CloseRequest struct {
 
 func (x *CloseRequest) Reset() {
 	*x = CloseRequest{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[35]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2458,7 +2560,7 @@ func (x *CloseRequest) String() string {
 func (*CloseRequest) ProtoMessage() {}
 
 func (x *CloseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[35]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2471,7 +2573,7 @@ func (x *CloseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseRequest.ProtoReflect.Descriptor instead.
 func (*CloseRequest) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{35}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{37}
 }
 
 type CloseResponse struct {
@@ -2482,7 +2584,7 @@ type CloseResponse struct {
 
 func (x *CloseResponse) Reset() {
 	*x = CloseResponse{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[36]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2494,7 +2596,7 @@ func (x *CloseResponse) String() string {
 func (*CloseResponse) ProtoMessage() {}
 
 func (x *CloseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[36]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2507,7 +2609,7 @@ func (x *CloseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseResponse.ProtoReflect.Descriptor instead.
 func (*CloseResponse) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{36}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{38}
 }
 
 type ExportRunRequest struct {
@@ -2528,7 +2630,7 @@ type ExportRunRequest struct {
 
 func (x *ExportRunRequest) Reset() {
 	*x = ExportRunRequest{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[37]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2540,7 +2642,7 @@ func (x *ExportRunRequest) String() string {
 func (*ExportRunRequest) ProtoMessage() {}
 
 func (x *ExportRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[37]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2553,7 +2655,7 @@ func (x *ExportRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportRunRequest.ProtoReflect.Descriptor instead.
 func (*ExportRunRequest) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{37}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ExportRunRequest) GetRef() *RunRef {
@@ -2614,7 +2716,7 @@ type ExportRunResponse struct {
 
 func (x *ExportRunResponse) Reset() {
 	*x = ExportRunResponse{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[38]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2626,7 +2728,7 @@ func (x *ExportRunResponse) String() string {
 func (*ExportRunResponse) ProtoMessage() {}
 
 func (x *ExportRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[38]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2639,7 +2741,7 @@ func (x *ExportRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportRunResponse.ProtoReflect.Descriptor instead.
 func (*ExportRunResponse) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{38}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ExportRunResponse) GetFrame() *Frame {
@@ -2663,7 +2765,7 @@ type ImportRunRequest struct {
 
 func (x *ImportRunRequest) Reset() {
 	*x = ImportRunRequest{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[39]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2675,7 +2777,7 @@ func (x *ImportRunRequest) String() string {
 func (*ImportRunRequest) ProtoMessage() {}
 
 func (x *ImportRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[39]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2688,7 +2790,7 @@ func (x *ImportRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportRunRequest.ProtoReflect.Descriptor instead.
 func (*ImportRunRequest) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{39}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ImportRunRequest) GetRequest() isImportRunRequest_Request {
@@ -2759,7 +2861,7 @@ type ImportRunResponse struct {
 
 func (x *ImportRunResponse) Reset() {
 	*x = ImportRunResponse{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[40]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2771,7 +2873,7 @@ func (x *ImportRunResponse) String() string {
 func (*ImportRunResponse) ProtoMessage() {}
 
 func (x *ImportRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[40]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2784,7 +2886,7 @@ func (x *ImportRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportRunResponse.ProtoReflect.Descriptor instead.
 func (*ImportRunResponse) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{40}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ImportRunResponse) GetRun() *RunInfo {
@@ -2805,7 +2907,7 @@ type Abort struct {
 
 func (x *Abort) Reset() {
 	*x = Abort{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[41]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2817,7 +2919,7 @@ func (x *Abort) String() string {
 func (*Abort) ProtoMessage() {}
 
 func (x *Abort) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[41]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2830,7 +2932,7 @@ func (x *Abort) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Abort.ProtoReflect.Descriptor instead.
 func (*Abort) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{41}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Abort) GetKind() ErrorKind {
@@ -2880,7 +2982,7 @@ type Frame struct {
 
 func (x *Frame) Reset() {
 	*x = Frame{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[42]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2892,7 +2994,7 @@ func (x *Frame) String() string {
 func (*Frame) ProtoMessage() {}
 
 func (x *Frame) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[42]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2905,7 +3007,7 @@ func (x *Frame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Frame.ProtoReflect.Descriptor instead.
 func (*Frame) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{42}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Frame) GetFrame() isFrame_Frame {
@@ -3080,7 +3182,7 @@ type Header struct {
 
 func (x *Header) Reset() {
 	*x = Header{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[43]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3092,7 +3194,7 @@ func (x *Header) String() string {
 func (*Header) ProtoMessage() {}
 
 func (x *Header) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[43]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3105,7 +3207,7 @@ func (x *Header) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Header.ProtoReflect.Descriptor instead.
 func (*Header) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{43}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Header) GetRun() *RunInfo {
@@ -3135,7 +3237,7 @@ type Config struct {
 
 func (x *Config) Reset() {
 	*x = Config{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[44]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3147,7 +3249,7 @@ func (x *Config) String() string {
 func (*Config) ProtoMessage() {}
 
 func (x *Config) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[44]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3160,7 +3262,7 @@ func (x *Config) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Config.ProtoReflect.Descriptor instead.
 func (*Config) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{44}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Config) GetJson() []byte {
@@ -3186,7 +3288,7 @@ type MetricsBatch struct {
 
 func (x *MetricsBatch) Reset() {
 	*x = MetricsBatch{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[45]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3198,7 +3300,7 @@ func (x *MetricsBatch) String() string {
 func (*MetricsBatch) ProtoMessage() {}
 
 func (x *MetricsBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[45]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3211,7 +3313,7 @@ func (x *MetricsBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MetricsBatch.ProtoReflect.Descriptor instead.
 func (*MetricsBatch) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{45}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *MetricsBatch) GetRows() []*MetricsRow {
@@ -3236,7 +3338,7 @@ type MetricsRow struct {
 
 func (x *MetricsRow) Reset() {
 	*x = MetricsRow{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[46]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3248,7 +3350,7 @@ func (x *MetricsRow) String() string {
 func (*MetricsRow) ProtoMessage() {}
 
 func (x *MetricsRow) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[46]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3261,7 +3363,7 @@ func (x *MetricsRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MetricsRow.ProtoReflect.Descriptor instead.
 func (*MetricsRow) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{46}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *MetricsRow) GetTimestamp() string {
@@ -3308,7 +3410,7 @@ type SystemMetricsBatch struct {
 
 func (x *SystemMetricsBatch) Reset() {
 	*x = SystemMetricsBatch{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[47]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3320,7 +3422,7 @@ func (x *SystemMetricsBatch) String() string {
 func (*SystemMetricsBatch) ProtoMessage() {}
 
 func (x *SystemMetricsBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[47]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3333,7 +3435,7 @@ func (x *SystemMetricsBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SystemMetricsBatch.ProtoReflect.Descriptor instead.
 func (*SystemMetricsBatch) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{47}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *SystemMetricsBatch) GetRows() []*SystemMetricsRow {
@@ -3355,7 +3457,7 @@ type SystemMetricsRow struct {
 
 func (x *SystemMetricsRow) Reset() {
 	*x = SystemMetricsRow{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[48]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3367,7 +3469,7 @@ func (x *SystemMetricsRow) String() string {
 func (*SystemMetricsRow) ProtoMessage() {}
 
 func (x *SystemMetricsRow) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[48]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3380,7 +3482,7 @@ func (x *SystemMetricsRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SystemMetricsRow.ProtoReflect.Descriptor instead.
 func (*SystemMetricsRow) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{48}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *SystemMetricsRow) GetTimestamp() string {
@@ -3420,7 +3522,7 @@ type AlertBatch struct {
 
 func (x *AlertBatch) Reset() {
 	*x = AlertBatch{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[49]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3432,7 +3534,7 @@ func (x *AlertBatch) String() string {
 func (*AlertBatch) ProtoMessage() {}
 
 func (x *AlertBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[49]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3445,7 +3547,7 @@ func (x *AlertBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlertBatch.ProtoReflect.Descriptor instead.
 func (*AlertBatch) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{49}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *AlertBatch) GetRows() []*AlertRow {
@@ -3469,7 +3571,7 @@ type AlertRow struct {
 
 func (x *AlertRow) Reset() {
 	*x = AlertRow{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[50]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3481,7 +3583,7 @@ func (x *AlertRow) String() string {
 func (*AlertRow) ProtoMessage() {}
 
 func (x *AlertRow) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[50]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3494,7 +3596,7 @@ func (x *AlertRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlertRow.ProtoReflect.Descriptor instead.
 func (*AlertRow) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{50}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *AlertRow) GetTimestamp() string {
@@ -3548,7 +3650,7 @@ type TraceBatch struct {
 
 func (x *TraceBatch) Reset() {
 	*x = TraceBatch{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[51]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3560,7 +3662,7 @@ func (x *TraceBatch) String() string {
 func (*TraceBatch) ProtoMessage() {}
 
 func (x *TraceBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[51]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3573,7 +3675,7 @@ func (x *TraceBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TraceBatch.ProtoReflect.Descriptor instead.
 func (*TraceBatch) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{51}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *TraceBatch) GetRows() []*TraceRow {
@@ -3601,7 +3703,7 @@ type TraceRow struct {
 
 func (x *TraceRow) Reset() {
 	*x = TraceRow{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[52]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3613,7 +3715,7 @@ func (x *TraceRow) String() string {
 func (*TraceRow) ProtoMessage() {}
 
 func (x *TraceRow) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[52]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3626,7 +3728,7 @@ func (x *TraceRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TraceRow.ProtoReflect.Descriptor instead.
 func (*TraceRow) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{52}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *TraceRow) GetId() string {
@@ -3716,7 +3818,7 @@ type MediaBegin struct {
 
 func (x *MediaBegin) Reset() {
 	*x = MediaBegin{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[53]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3728,7 +3830,7 @@ func (x *MediaBegin) String() string {
 func (*MediaBegin) ProtoMessage() {}
 
 func (x *MediaBegin) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[53]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3741,7 +3843,7 @@ func (x *MediaBegin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MediaBegin.ProtoReflect.Descriptor instead.
 func (*MediaBegin) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{53}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *MediaBegin) GetPath() string {
@@ -3788,7 +3890,7 @@ type MediaData struct {
 
 func (x *MediaData) Reset() {
 	*x = MediaData{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[54]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3800,7 +3902,7 @@ func (x *MediaData) String() string {
 func (*MediaData) ProtoMessage() {}
 
 func (x *MediaData) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[54]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3813,7 +3915,7 @@ func (x *MediaData) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MediaData.ProtoReflect.Descriptor instead.
 func (*MediaData) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{54}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *MediaData) GetData() []byte {
@@ -3833,7 +3935,7 @@ type MediaEnd struct {
 
 func (x *MediaEnd) Reset() {
 	*x = MediaEnd{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[55]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3845,7 +3947,7 @@ func (x *MediaEnd) String() string {
 func (*MediaEnd) ProtoMessage() {}
 
 func (x *MediaEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[55]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3858,7 +3960,7 @@ func (x *MediaEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MediaEnd.ProtoReflect.Descriptor instead.
 func (*MediaEnd) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{55}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *MediaEnd) GetSha256() string {
@@ -3892,7 +3994,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[56]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3904,7 +4006,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[56]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3917,7 +4019,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{56}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *End) GetCounts() *Counts {
@@ -4102,7 +4204,11 @@ const file_trackio_backend_v1_backend_proto_rawDesc = "" +
 	"\x06run_id\x18\x03 \x01(\tR\x05runId\x12\x18\n" +
 	"\amessage\x18\x04 \x01(\tR\amessage\x12\x12\n" +
 	"\x04hint\x18\x05 \x01(\tR\x04hint\x12\x14\n" +
-	"\x05fixed\x18\x06 \x01(\bR\x05fixed\"\x0e\n" +
+	"\x05fixed\x18\x06 \x01(\bR\x05fixed\"#\n" +
+	"\rCancelRequest\x12\x12\n" +
+	"\x04call\x18\x01 \x01(\tR\x04call\"&\n" +
+	"\x0eCancelResponse\x12\x14\n" +
+	"\x05found\x18\x01 \x01(\bR\x05found\"\x0e\n" +
 	"\fCloseRequest\"\x0f\n" +
 	"\rCloseResponse\"\xa3\x02\n" +
 	"\x10ExportRunRequest\x12,\n" +
@@ -4255,8 +4361,7 @@ const file_trackio_backend_v1_backend_proto_rawDesc = "" +
 	"\x15ERROR_KIND_PERMISSION\x10\x05\x12\x1a\n" +
 	"\x16ERROR_KIND_UNAVAILABLE\x10\x06\x12\x18\n" +
 	"\x14ERROR_KIND_DATA_LOSS\x10\a\x12\x1a\n" +
-	"\x16ERROR_KIND_UNSUPPORTED\x10\b2\xdc\n" +
-	"\n" +
+	"\x16ERROR_KIND_UNSUPPORTED\x10\b2\xad\v\n" +
 	"\x0eBackendService\x12U\n" +
 	"\bDescribe\x12#.trackio.backend.v1.DescribeRequest\x1a$.trackio.backend.v1.DescribeResponse\x12X\n" +
 	"\tConfigure\x12$.trackio.backend.v1.ConfigureRequest\x1a%.trackio.backend.v1.ConfigureResponse\x12c\n" +
@@ -4270,7 +4375,8 @@ const file_trackio_backend_v1_backend_proto_rawDesc = "" +
 	"\tRenameRun\x12$.trackio.backend.v1.RenameRunRequest\x1a%.trackio.backend.v1.RenameRunResponse\x12]\n" +
 	"\n" +
 	"ListAlerts\x12%.trackio.backend.v1.ListAlertsRequest\x1a&.trackio.backend.v1.ListAlertsResponse0\x01\x12a\n" +
-	"\fSummarizeRun\x12'.trackio.backend.v1.SummarizeRunRequest\x1a(.trackio.backend.v1.SummarizeRunResponse\x12d\n" +
+	"\fSummarizeRun\x12'.trackio.backend.v1.SummarizeRunRequest\x1a(.trackio.backend.v1.SummarizeRunResponse\x12O\n" +
+	"\x06Cancel\x12!.trackio.backend.v1.CancelRequest\x1a\".trackio.backend.v1.CancelResponse\x12d\n" +
 	"\rDeleteProject\x12(.trackio.backend.v1.DeleteProjectRequest\x1a).trackio.backend.v1.DeleteProjectResponse\x12T\n" +
 	"\aExamine\x12\".trackio.backend.v1.ExamineRequest\x1a#.trackio.backend.v1.ExamineResponse0\x01\x12L\n" +
 	"\x05Close\x12 .trackio.backend.v1.CloseRequest\x1a!.trackio.backend.v1.CloseResponseBCZAgithub.com/trackio-go/trackio/plugin/internal/backendv1;backendv1b\x06proto3"
@@ -4288,7 +4394,7 @@ func file_trackio_backend_v1_backend_proto_rawDescGZIP() []byte {
 }
 
 var file_trackio_backend_v1_backend_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_trackio_backend_v1_backend_proto_msgTypes = make([]protoimpl.MessageInfo, 59)
+var file_trackio_backend_v1_backend_proto_msgTypes = make([]protoimpl.MessageInfo, 61)
 var file_trackio_backend_v1_backend_proto_goTypes = []any{
 	(Capability)(0),               // 0: trackio.backend.v1.Capability
 	(RecordKind)(0),               // 1: trackio.backend.v1.RecordKind
@@ -4330,30 +4436,32 @@ var file_trackio_backend_v1_backend_proto_goTypes = []any{
 	(*ExamineRequest)(nil),        // 37: trackio.backend.v1.ExamineRequest
 	(*ExamineResponse)(nil),       // 38: trackio.backend.v1.ExamineResponse
 	(*Finding)(nil),               // 39: trackio.backend.v1.Finding
-	(*CloseRequest)(nil),          // 40: trackio.backend.v1.CloseRequest
-	(*CloseResponse)(nil),         // 41: trackio.backend.v1.CloseResponse
-	(*ExportRunRequest)(nil),      // 42: trackio.backend.v1.ExportRunRequest
-	(*ExportRunResponse)(nil),     // 43: trackio.backend.v1.ExportRunResponse
-	(*ImportRunRequest)(nil),      // 44: trackio.backend.v1.ImportRunRequest
-	(*ImportRunResponse)(nil),     // 45: trackio.backend.v1.ImportRunResponse
-	(*Abort)(nil),                 // 46: trackio.backend.v1.Abort
-	(*Frame)(nil),                 // 47: trackio.backend.v1.Frame
-	(*Header)(nil),                // 48: trackio.backend.v1.Header
-	(*Config)(nil),                // 49: trackio.backend.v1.Config
-	(*MetricsBatch)(nil),          // 50: trackio.backend.v1.MetricsBatch
-	(*MetricsRow)(nil),            // 51: trackio.backend.v1.MetricsRow
-	(*SystemMetricsBatch)(nil),    // 52: trackio.backend.v1.SystemMetricsBatch
-	(*SystemMetricsRow)(nil),      // 53: trackio.backend.v1.SystemMetricsRow
-	(*AlertBatch)(nil),            // 54: trackio.backend.v1.AlertBatch
-	(*AlertRow)(nil),              // 55: trackio.backend.v1.AlertRow
-	(*TraceBatch)(nil),            // 56: trackio.backend.v1.TraceBatch
-	(*TraceRow)(nil),              // 57: trackio.backend.v1.TraceRow
-	(*MediaBegin)(nil),            // 58: trackio.backend.v1.MediaBegin
-	(*MediaData)(nil),             // 59: trackio.backend.v1.MediaData
-	(*MediaEnd)(nil),              // 60: trackio.backend.v1.MediaEnd
-	(*End)(nil),                   // 61: trackio.backend.v1.End
-	nil,                           // 62: trackio.backend.v1.ConfigureRequest.EnvironmentEntry
-	nil,                           // 63: trackio.backend.v1.ConfigureResponse.SettingsEntry
+	(*CancelRequest)(nil),         // 40: trackio.backend.v1.CancelRequest
+	(*CancelResponse)(nil),        // 41: trackio.backend.v1.CancelResponse
+	(*CloseRequest)(nil),          // 42: trackio.backend.v1.CloseRequest
+	(*CloseResponse)(nil),         // 43: trackio.backend.v1.CloseResponse
+	(*ExportRunRequest)(nil),      // 44: trackio.backend.v1.ExportRunRequest
+	(*ExportRunResponse)(nil),     // 45: trackio.backend.v1.ExportRunResponse
+	(*ImportRunRequest)(nil),      // 46: trackio.backend.v1.ImportRunRequest
+	(*ImportRunResponse)(nil),     // 47: trackio.backend.v1.ImportRunResponse
+	(*Abort)(nil),                 // 48: trackio.backend.v1.Abort
+	(*Frame)(nil),                 // 49: trackio.backend.v1.Frame
+	(*Header)(nil),                // 50: trackio.backend.v1.Header
+	(*Config)(nil),                // 51: trackio.backend.v1.Config
+	(*MetricsBatch)(nil),          // 52: trackio.backend.v1.MetricsBatch
+	(*MetricsRow)(nil),            // 53: trackio.backend.v1.MetricsRow
+	(*SystemMetricsBatch)(nil),    // 54: trackio.backend.v1.SystemMetricsBatch
+	(*SystemMetricsRow)(nil),      // 55: trackio.backend.v1.SystemMetricsRow
+	(*AlertBatch)(nil),            // 56: trackio.backend.v1.AlertBatch
+	(*AlertRow)(nil),              // 57: trackio.backend.v1.AlertRow
+	(*TraceBatch)(nil),            // 58: trackio.backend.v1.TraceBatch
+	(*TraceRow)(nil),              // 59: trackio.backend.v1.TraceRow
+	(*MediaBegin)(nil),            // 60: trackio.backend.v1.MediaBegin
+	(*MediaData)(nil),             // 61: trackio.backend.v1.MediaData
+	(*MediaEnd)(nil),              // 62: trackio.backend.v1.MediaEnd
+	(*End)(nil),                   // 63: trackio.backend.v1.End
+	nil,                           // 64: trackio.backend.v1.ConfigureRequest.EnvironmentEntry
+	nil,                           // 65: trackio.backend.v1.ConfigureResponse.SettingsEntry
 }
 var file_trackio_backend_v1_backend_proto_depIdxs = []int32{
 	0,  // 0: trackio.backend.v1.DescribeResponse.capabilities:type_name -> trackio.backend.v1.Capability
@@ -4363,10 +4471,10 @@ var file_trackio_backend_v1_backend_proto_depIdxs = []int32{
 	9,  // 4: trackio.backend.v1.Schema.blocks:type_name -> trackio.backend.v1.NestedBlock
 	2,  // 5: trackio.backend.v1.Attribute.type:type_name -> trackio.backend.v1.AttributeType
 	7,  // 6: trackio.backend.v1.NestedBlock.schema:type_name -> trackio.backend.v1.Schema
-	62, // 7: trackio.backend.v1.ConfigureRequest.environment:type_name -> trackio.backend.v1.ConfigureRequest.EnvironmentEntry
+	64, // 7: trackio.backend.v1.ConfigureRequest.environment:type_name -> trackio.backend.v1.ConfigureRequest.EnvironmentEntry
 	13, // 8: trackio.backend.v1.ConfigureResponse.diagnostics:type_name -> trackio.backend.v1.Diagnostic
 	12, // 9: trackio.backend.v1.ConfigureResponse.capabilities:type_name -> trackio.backend.v1.Capabilities
-	63, // 10: trackio.backend.v1.ConfigureResponse.settings:type_name -> trackio.backend.v1.ConfigureResponse.SettingsEntry
+	65, // 10: trackio.backend.v1.ConfigureResponse.settings:type_name -> trackio.backend.v1.ConfigureResponse.SettingsEntry
 	0,  // 11: trackio.backend.v1.Capabilities.capabilities:type_name -> trackio.backend.v1.Capability
 	3,  // 12: trackio.backend.v1.Diagnostic.severity:type_name -> trackio.backend.v1.Severity
 	4,  // 13: trackio.backend.v1.Diagnostic.kind:type_name -> trackio.backend.v1.ErrorKind
@@ -4382,67 +4490,69 @@ var file_trackio_backend_v1_backend_proto_depIdxs = []int32{
 	15, // 23: trackio.backend.v1.RenameRunRequest.ref:type_name -> trackio.backend.v1.RunRef
 	16, // 24: trackio.backend.v1.RenameRunResponse.run:type_name -> trackio.backend.v1.RunInfo
 	32, // 25: trackio.backend.v1.ListAlertsResponse.alerts:type_name -> trackio.backend.v1.Alert
-	55, // 26: trackio.backend.v1.Alert.row:type_name -> trackio.backend.v1.AlertRow
+	57, // 26: trackio.backend.v1.Alert.row:type_name -> trackio.backend.v1.AlertRow
 	15, // 27: trackio.backend.v1.SummarizeRunRequest.ref:type_name -> trackio.backend.v1.RunRef
 	17, // 28: trackio.backend.v1.SummarizeRunResponse.counts:type_name -> trackio.backend.v1.Counts
 	39, // 29: trackio.backend.v1.ExamineResponse.findings:type_name -> trackio.backend.v1.Finding
 	15, // 30: trackio.backend.v1.ExportRunRequest.ref:type_name -> trackio.backend.v1.RunRef
 	1,  // 31: trackio.backend.v1.ExportRunRequest.kinds:type_name -> trackio.backend.v1.RecordKind
-	47, // 32: trackio.backend.v1.ExportRunResponse.frame:type_name -> trackio.backend.v1.Frame
+	49, // 32: trackio.backend.v1.ExportRunResponse.frame:type_name -> trackio.backend.v1.Frame
 	15, // 33: trackio.backend.v1.ImportRunRequest.ref:type_name -> trackio.backend.v1.RunRef
-	47, // 34: trackio.backend.v1.ImportRunRequest.frame:type_name -> trackio.backend.v1.Frame
-	46, // 35: trackio.backend.v1.ImportRunRequest.abort:type_name -> trackio.backend.v1.Abort
+	49, // 34: trackio.backend.v1.ImportRunRequest.frame:type_name -> trackio.backend.v1.Frame
+	48, // 35: trackio.backend.v1.ImportRunRequest.abort:type_name -> trackio.backend.v1.Abort
 	16, // 36: trackio.backend.v1.ImportRunResponse.run:type_name -> trackio.backend.v1.RunInfo
 	4,  // 37: trackio.backend.v1.Abort.kind:type_name -> trackio.backend.v1.ErrorKind
-	48, // 38: trackio.backend.v1.Frame.header:type_name -> trackio.backend.v1.Header
-	49, // 39: trackio.backend.v1.Frame.config:type_name -> trackio.backend.v1.Config
-	50, // 40: trackio.backend.v1.Frame.metrics:type_name -> trackio.backend.v1.MetricsBatch
-	52, // 41: trackio.backend.v1.Frame.system_metrics:type_name -> trackio.backend.v1.SystemMetricsBatch
-	54, // 42: trackio.backend.v1.Frame.alerts:type_name -> trackio.backend.v1.AlertBatch
-	56, // 43: trackio.backend.v1.Frame.traces:type_name -> trackio.backend.v1.TraceBatch
-	58, // 44: trackio.backend.v1.Frame.media_begin:type_name -> trackio.backend.v1.MediaBegin
-	59, // 45: trackio.backend.v1.Frame.media_data:type_name -> trackio.backend.v1.MediaData
-	60, // 46: trackio.backend.v1.Frame.media_end:type_name -> trackio.backend.v1.MediaEnd
-	61, // 47: trackio.backend.v1.Frame.end:type_name -> trackio.backend.v1.End
+	50, // 38: trackio.backend.v1.Frame.header:type_name -> trackio.backend.v1.Header
+	51, // 39: trackio.backend.v1.Frame.config:type_name -> trackio.backend.v1.Config
+	52, // 40: trackio.backend.v1.Frame.metrics:type_name -> trackio.backend.v1.MetricsBatch
+	54, // 41: trackio.backend.v1.Frame.system_metrics:type_name -> trackio.backend.v1.SystemMetricsBatch
+	56, // 42: trackio.backend.v1.Frame.alerts:type_name -> trackio.backend.v1.AlertBatch
+	58, // 43: trackio.backend.v1.Frame.traces:type_name -> trackio.backend.v1.TraceBatch
+	60, // 44: trackio.backend.v1.Frame.media_begin:type_name -> trackio.backend.v1.MediaBegin
+	61, // 45: trackio.backend.v1.Frame.media_data:type_name -> trackio.backend.v1.MediaData
+	62, // 46: trackio.backend.v1.Frame.media_end:type_name -> trackio.backend.v1.MediaEnd
+	63, // 47: trackio.backend.v1.Frame.end:type_name -> trackio.backend.v1.End
 	16, // 48: trackio.backend.v1.Header.run:type_name -> trackio.backend.v1.RunInfo
 	1,  // 49: trackio.backend.v1.Header.kinds:type_name -> trackio.backend.v1.RecordKind
-	51, // 50: trackio.backend.v1.MetricsBatch.rows:type_name -> trackio.backend.v1.MetricsRow
-	53, // 51: trackio.backend.v1.SystemMetricsBatch.rows:type_name -> trackio.backend.v1.SystemMetricsRow
-	55, // 52: trackio.backend.v1.AlertBatch.rows:type_name -> trackio.backend.v1.AlertRow
-	57, // 53: trackio.backend.v1.TraceBatch.rows:type_name -> trackio.backend.v1.TraceRow
+	53, // 50: trackio.backend.v1.MetricsBatch.rows:type_name -> trackio.backend.v1.MetricsRow
+	55, // 51: trackio.backend.v1.SystemMetricsBatch.rows:type_name -> trackio.backend.v1.SystemMetricsRow
+	57, // 52: trackio.backend.v1.AlertBatch.rows:type_name -> trackio.backend.v1.AlertRow
+	59, // 53: trackio.backend.v1.TraceBatch.rows:type_name -> trackio.backend.v1.TraceRow
 	17, // 54: trackio.backend.v1.End.counts:type_name -> trackio.backend.v1.Counts
 	5,  // 55: trackio.backend.v1.BackendService.Describe:input_type -> trackio.backend.v1.DescribeRequest
 	10, // 56: trackio.backend.v1.BackendService.Configure:input_type -> trackio.backend.v1.ConfigureRequest
 	18, // 57: trackio.backend.v1.BackendService.ListProjects:input_type -> trackio.backend.v1.ListProjectsRequest
 	20, // 58: trackio.backend.v1.BackendService.ListRuns:input_type -> trackio.backend.v1.ListRunsRequest
 	22, // 59: trackio.backend.v1.BackendService.GetRun:input_type -> trackio.backend.v1.GetRunRequest
-	42, // 60: trackio.backend.v1.BackendService.ExportRun:input_type -> trackio.backend.v1.ExportRunRequest
-	44, // 61: trackio.backend.v1.BackendService.ImportRun:input_type -> trackio.backend.v1.ImportRunRequest
+	44, // 60: trackio.backend.v1.BackendService.ExportRun:input_type -> trackio.backend.v1.ExportRunRequest
+	46, // 61: trackio.backend.v1.BackendService.ImportRun:input_type -> trackio.backend.v1.ImportRunRequest
 	24, // 62: trackio.backend.v1.BackendService.DeleteRun:input_type -> trackio.backend.v1.DeleteRunRequest
 	26, // 63: trackio.backend.v1.BackendService.MoveRun:input_type -> trackio.backend.v1.MoveRunRequest
 	28, // 64: trackio.backend.v1.BackendService.RenameRun:input_type -> trackio.backend.v1.RenameRunRequest
 	30, // 65: trackio.backend.v1.BackendService.ListAlerts:input_type -> trackio.backend.v1.ListAlertsRequest
 	33, // 66: trackio.backend.v1.BackendService.SummarizeRun:input_type -> trackio.backend.v1.SummarizeRunRequest
-	35, // 67: trackio.backend.v1.BackendService.DeleteProject:input_type -> trackio.backend.v1.DeleteProjectRequest
-	37, // 68: trackio.backend.v1.BackendService.Examine:input_type -> trackio.backend.v1.ExamineRequest
-	40, // 69: trackio.backend.v1.BackendService.Close:input_type -> trackio.backend.v1.CloseRequest
-	6,  // 70: trackio.backend.v1.BackendService.Describe:output_type -> trackio.backend.v1.DescribeResponse
-	11, // 71: trackio.backend.v1.BackendService.Configure:output_type -> trackio.backend.v1.ConfigureResponse
-	19, // 72: trackio.backend.v1.BackendService.ListProjects:output_type -> trackio.backend.v1.ListProjectsResponse
-	21, // 73: trackio.backend.v1.BackendService.ListRuns:output_type -> trackio.backend.v1.ListRunsResponse
-	23, // 74: trackio.backend.v1.BackendService.GetRun:output_type -> trackio.backend.v1.GetRunResponse
-	43, // 75: trackio.backend.v1.BackendService.ExportRun:output_type -> trackio.backend.v1.ExportRunResponse
-	45, // 76: trackio.backend.v1.BackendService.ImportRun:output_type -> trackio.backend.v1.ImportRunResponse
-	25, // 77: trackio.backend.v1.BackendService.DeleteRun:output_type -> trackio.backend.v1.DeleteRunResponse
-	27, // 78: trackio.backend.v1.BackendService.MoveRun:output_type -> trackio.backend.v1.MoveRunResponse
-	29, // 79: trackio.backend.v1.BackendService.RenameRun:output_type -> trackio.backend.v1.RenameRunResponse
-	31, // 80: trackio.backend.v1.BackendService.ListAlerts:output_type -> trackio.backend.v1.ListAlertsResponse
-	34, // 81: trackio.backend.v1.BackendService.SummarizeRun:output_type -> trackio.backend.v1.SummarizeRunResponse
-	36, // 82: trackio.backend.v1.BackendService.DeleteProject:output_type -> trackio.backend.v1.DeleteProjectResponse
-	38, // 83: trackio.backend.v1.BackendService.Examine:output_type -> trackio.backend.v1.ExamineResponse
-	41, // 84: trackio.backend.v1.BackendService.Close:output_type -> trackio.backend.v1.CloseResponse
-	70, // [70:85] is the sub-list for method output_type
-	55, // [55:70] is the sub-list for method input_type
+	40, // 67: trackio.backend.v1.BackendService.Cancel:input_type -> trackio.backend.v1.CancelRequest
+	35, // 68: trackio.backend.v1.BackendService.DeleteProject:input_type -> trackio.backend.v1.DeleteProjectRequest
+	37, // 69: trackio.backend.v1.BackendService.Examine:input_type -> trackio.backend.v1.ExamineRequest
+	42, // 70: trackio.backend.v1.BackendService.Close:input_type -> trackio.backend.v1.CloseRequest
+	6,  // 71: trackio.backend.v1.BackendService.Describe:output_type -> trackio.backend.v1.DescribeResponse
+	11, // 72: trackio.backend.v1.BackendService.Configure:output_type -> trackio.backend.v1.ConfigureResponse
+	19, // 73: trackio.backend.v1.BackendService.ListProjects:output_type -> trackio.backend.v1.ListProjectsResponse
+	21, // 74: trackio.backend.v1.BackendService.ListRuns:output_type -> trackio.backend.v1.ListRunsResponse
+	23, // 75: trackio.backend.v1.BackendService.GetRun:output_type -> trackio.backend.v1.GetRunResponse
+	45, // 76: trackio.backend.v1.BackendService.ExportRun:output_type -> trackio.backend.v1.ExportRunResponse
+	47, // 77: trackio.backend.v1.BackendService.ImportRun:output_type -> trackio.backend.v1.ImportRunResponse
+	25, // 78: trackio.backend.v1.BackendService.DeleteRun:output_type -> trackio.backend.v1.DeleteRunResponse
+	27, // 79: trackio.backend.v1.BackendService.MoveRun:output_type -> trackio.backend.v1.MoveRunResponse
+	29, // 80: trackio.backend.v1.BackendService.RenameRun:output_type -> trackio.backend.v1.RenameRunResponse
+	31, // 81: trackio.backend.v1.BackendService.ListAlerts:output_type -> trackio.backend.v1.ListAlertsResponse
+	34, // 82: trackio.backend.v1.BackendService.SummarizeRun:output_type -> trackio.backend.v1.SummarizeRunResponse
+	41, // 83: trackio.backend.v1.BackendService.Cancel:output_type -> trackio.backend.v1.CancelResponse
+	36, // 84: trackio.backend.v1.BackendService.DeleteProject:output_type -> trackio.backend.v1.DeleteProjectResponse
+	38, // 85: trackio.backend.v1.BackendService.Examine:output_type -> trackio.backend.v1.ExamineResponse
+	43, // 86: trackio.backend.v1.BackendService.Close:output_type -> trackio.backend.v1.CloseResponse
+	71, // [71:87] is the sub-list for method output_type
+	55, // [55:71] is the sub-list for method input_type
 	55, // [55:55] is the sub-list for extension type_name
 	55, // [55:55] is the sub-list for extension extendee
 	0,  // [0:55] is the sub-list for field type_name
@@ -4455,13 +4565,13 @@ func file_trackio_backend_v1_backend_proto_init() {
 	}
 	file_trackio_backend_v1_backend_proto_msgTypes[11].OneofWrappers = []any{}
 	file_trackio_backend_v1_backend_proto_msgTypes[29].OneofWrappers = []any{}
-	file_trackio_backend_v1_backend_proto_msgTypes[37].OneofWrappers = []any{}
-	file_trackio_backend_v1_backend_proto_msgTypes[39].OneofWrappers = []any{
+	file_trackio_backend_v1_backend_proto_msgTypes[39].OneofWrappers = []any{}
+	file_trackio_backend_v1_backend_proto_msgTypes[41].OneofWrappers = []any{
 		(*ImportRunRequest_Ref)(nil),
 		(*ImportRunRequest_Frame)(nil),
 		(*ImportRunRequest_Abort)(nil),
 	}
-	file_trackio_backend_v1_backend_proto_msgTypes[42].OneofWrappers = []any{
+	file_trackio_backend_v1_backend_proto_msgTypes[44].OneofWrappers = []any{
 		(*Frame_Header)(nil),
 		(*Frame_Config)(nil),
 		(*Frame_Metrics)(nil),
@@ -4473,15 +4583,15 @@ func file_trackio_backend_v1_backend_proto_init() {
 		(*Frame_MediaEnd)(nil),
 		(*Frame_End)(nil),
 	}
-	file_trackio_backend_v1_backend_proto_msgTypes[50].OneofWrappers = []any{}
 	file_trackio_backend_v1_backend_proto_msgTypes[52].OneofWrappers = []any{}
+	file_trackio_backend_v1_backend_proto_msgTypes[54].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_trackio_backend_v1_backend_proto_rawDesc), len(file_trackio_backend_v1_backend_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   59,
+			NumMessages:   61,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -30,6 +30,18 @@
 // deletion left in place on purpose, goes into the trailing metadata of a call
 // under trackio-note-bin, as UTF-8, once for each note.
 //
+// Giving up. A caller that gives up a read ends the call. A call that changes
+// something (ImportRun, DeleteRun, DeleteProject, MoveRun, RenameRun) is not
+// ended, so that nothing happens after it has returned: the host names such
+// calls, by trackio-call in their metadata, sends Cancel with that name, and
+// waits some seconds for the answer of the call itself: CANCELLED when nothing
+// has been changed, OK when it was done all the same. Without Cancel, or without
+// an answer, it ends the call.
+//
+// Life line. The host holds the call plugin.GRPCStdio/StreamStdio of go-plugin
+// open as long as it lives. When that call ends, or none has come within a
+// second, the host is gone and the program ends itself: it is not killed.
+//
 // Messages hold about 256 KiB; a single row, config or name may be larger, up
 // to 256 MiB, and both sides raise their limits accordingly. All text is UTF-8.
 
@@ -66,6 +78,7 @@ const (
 	BackendService_RenameRun_FullMethodName     = "/trackio.backend.v1.BackendService/RenameRun"
 	BackendService_ListAlerts_FullMethodName    = "/trackio.backend.v1.BackendService/ListAlerts"
 	BackendService_SummarizeRun_FullMethodName  = "/trackio.backend.v1.BackendService/SummarizeRun"
+	BackendService_Cancel_FullMethodName        = "/trackio.backend.v1.BackendService/Cancel"
 	BackendService_DeleteProject_FullMethodName = "/trackio.backend.v1.BackendService/DeleteProject"
 	BackendService_Examine_FullMethodName       = "/trackio.backend.v1.BackendService/Examine"
 	BackendService_Close_FullMethodName         = "/trackio.backend.v1.BackendService/Close"
@@ -105,6 +118,9 @@ type BackendServiceClient interface {
 	ListAlerts(ctx context.Context, in *ListAlertsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ListAlertsResponse], error)
 	// SummarizeRun sums up a run. CAPABILITY_SUMMARIZE.
 	SummarizeRun(ctx context.Context, in *SummarizeRunRequest, opts ...grpc.CallOption) (*SummarizeRunResponse, error)
+	// Cancel says that the caller of a change gave up (see above). It does not
+	// wait for the end of the call. A backend may leave it out.
+	Cancel(ctx context.Context, in *CancelRequest, opts ...grpc.CallOption) (*CancelResponse, error)
 	// DeleteProject removes a project: its runs, and what belongs to no run of it.
 	// It is all or nothing for readers. CAPABILITY_DELETE_PROJECT.
 	DeleteProject(ctx context.Context, in *DeleteProjectRequest, opts ...grpc.CallOption) (*DeleteProjectResponse, error)
@@ -283,6 +299,16 @@ func (c *backendServiceClient) SummarizeRun(ctx context.Context, in *SummarizeRu
 	return out, nil
 }
 
+func (c *backendServiceClient) Cancel(ctx context.Context, in *CancelRequest, opts ...grpc.CallOption) (*CancelResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CancelResponse)
+	err := c.cc.Invoke(ctx, BackendService_Cancel_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *backendServiceClient) DeleteProject(ctx context.Context, in *DeleteProjectRequest, opts ...grpc.CallOption) (*DeleteProjectResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DeleteProjectResponse)
@@ -356,6 +382,9 @@ type BackendServiceServer interface {
 	ListAlerts(*ListAlertsRequest, grpc.ServerStreamingServer[ListAlertsResponse]) error
 	// SummarizeRun sums up a run. CAPABILITY_SUMMARIZE.
 	SummarizeRun(context.Context, *SummarizeRunRequest) (*SummarizeRunResponse, error)
+	// Cancel says that the caller of a change gave up (see above). It does not
+	// wait for the end of the call. A backend may leave it out.
+	Cancel(context.Context, *CancelRequest) (*CancelResponse, error)
 	// DeleteProject removes a project: its runs, and what belongs to no run of it.
 	// It is all or nothing for readers. CAPABILITY_DELETE_PROJECT.
 	DeleteProject(context.Context, *DeleteProjectRequest) (*DeleteProjectResponse, error)
@@ -410,6 +439,9 @@ func (UnimplementedBackendServiceServer) ListAlerts(*ListAlertsRequest, grpc.Ser
 }
 func (UnimplementedBackendServiceServer) SummarizeRun(context.Context, *SummarizeRunRequest) (*SummarizeRunResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SummarizeRun not implemented")
+}
+func (UnimplementedBackendServiceServer) Cancel(context.Context, *CancelRequest) (*CancelResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Cancel not implemented")
 }
 func (UnimplementedBackendServiceServer) DeleteProject(context.Context, *DeleteProjectRequest) (*DeleteProjectResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteProject not implemented")
@@ -618,6 +650,24 @@ func _BackendService_SummarizeRun_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _BackendService_Cancel_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CancelRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BackendServiceServer).Cancel(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BackendService_Cancel_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BackendServiceServer).Cancel(ctx, req.(*CancelRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _BackendService_DeleteProject_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(DeleteProjectRequest)
 	if err := dec(in); err != nil {
@@ -699,6 +749,10 @@ var BackendService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SummarizeRun",
 			Handler:    _BackendService_SummarizeRun_Handler,
+		},
+		{
+			MethodName: "Cancel",
+			Handler:    _BackendService_Cancel_Handler,
 		},
 		{
 			MethodName: "DeleteProject",

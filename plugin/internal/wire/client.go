@@ -6,6 +6,7 @@ import (
 	"io"
 	"iter"
 	"slices"
+	"sync/atomic"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -21,6 +22,8 @@ import (
 type Client struct {
 	RPC          backendv1.BackendServiceClient
 	Capabilities []Capability
+
+	changes atomic.Uint64 // numbers the calls that change something
 
 	// Lost is asked when a call failed on the way: it returns what became of the
 	// process of the backend, nil when it lives. May be nil.
@@ -85,13 +88,18 @@ func (c *Client) Failed(ctx context.Context, call string, err error) error {
 // unary makes one call.
 func unary[Req proto.Message, Resp any](ctx context.Context, c *Client, name string, call func(context.Context, Req, ...grpc.CallOption) (Resp, error), request Req) (Resp, error) {
 	response, err := call(ctx, request)
-	if err != nil {
-		if unsendable := checkText(request); unsendable != nil {
-			return response, unsendable
-		}
-		return response, c.Failed(ctx, name, err)
+	return response, c.failed(ctx, name, err, request)
+}
+
+// failed is Failed for a call whose request may be at fault.
+func (c *Client) failed(ctx context.Context, name string, err error, request proto.Message) error {
+	if err == nil {
+		return nil
 	}
-	return response, nil
+	if unsendable := checkText(request); unsendable != nil {
+		return unsendable
+	}
+	return c.Failed(ctx, name, err)
 }
 
 // messages yields what a streaming call sends.
@@ -173,6 +181,10 @@ func infoOf(response interface{ GetRun() *backendv1.RunInfo }, err error) (track
 // ExportRun implements [trackio.Backend].
 func (c *Client) ExportRun(ctx context.Context, ref trackio.RunRef, opts trackio.ExportOptions) iter.Seq2[trackio.Record, error] {
 	return func(yield func(trackio.Record, error) bool) {
+		bare := trackio.ErrDataLoss
+		if opts.NoBodies {
+			bare = nil
+		}
 		next, stop := iter.Pull2(messages(ctx, c, "ExportRun", c.RPC.ExportRun, toExportOptions(ref, opts)))
 		defer stop()
 		reader := newFrameReader(func() (*backendv1.Frame, error) {
@@ -181,16 +193,19 @@ func (c *Client) ExportRun(ctx context.Context, ref trackio.RunRef, opts trackio
 				return nil, io.EOF
 			}
 			return m.GetFrame(), err
-		})
+		}, bare)
 		trackio.Checked(reader.records())(yield)
 	}
 }
 
 // ImportRun implements [trackio.Backend].
 func (c *Client) ImportRun(ctx context.Context, ref trackio.RunRef, records iter.Seq2[trackio.Record, error]) (trackio.RunInfo, error) {
-	streamCtx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	stream, err := c.RPC.ImportRun(streamCtx)
+	callCtx, done, err := c.change(ctx)
+	if err != nil {
+		return trackio.RunInfo{}, err
+	}
+	defer done()
+	stream, err := c.RPC.ImportRun(callCtx)
 	if err != nil {
 		return trackio.RunInfo{}, c.Failed(ctx, "ImportRun", err)
 	}
@@ -234,7 +249,7 @@ func (c *Client) abort(stream grpc.ClientStreamingClient[backendv1.ImportRunRequ
 // DeleteRun implements [trackio.Backend].
 func (c *Client) DeleteRun(ctx context.Context, ref trackio.RunRef, opts trackio.DeleteOptions) error {
 	request := &backendv1.DeleteRunRequest{Ref: toRef(ref), IfRevision: opts.IfRevision, Force: opts.Force}
-	_, err := unary(ctx, c, "DeleteRun", c.RPC.DeleteRun, request)
+	_, err := change(ctx, c, "DeleteRun", c.RPC.DeleteRun, request)
 	return err
 }
 

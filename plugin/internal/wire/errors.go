@@ -3,6 +3,7 @@ package wire
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -71,19 +72,34 @@ func kindOfCode(code codes.Code) error {
 	return nil
 }
 
-// encodeError turns an error of a backend into a status.
+// maxText is the longest message or hint that is passed on. The transport breaks
+// the whole connection when the end of a call is too large.
+const maxText = 64 << 10
+
+// sendable makes a text fit for the end of a call.
+func sendable(text string, limit int) string {
+	if len(text) > limit {
+		text = text[:limit] + "..."
+	}
+	return strings.ToValidUTF8(text, "\uFFFD")
+}
+
+// encodeError turns an error of a backend into a status. The end of a context
+// decides the code, since it may be the caller's wish; the kind that the error
+// has beside it is in the detail, for a caller who did not wish it.
 func encodeError(err error) error {
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case errors.Is(err, context.Canceled):
-		return status.Error(codes.Canceled, err.Error())
-	case errors.Is(err, context.DeadlineExceeded):
-		return status.Error(codes.DeadlineExceeded, err.Error())
 	}
 	kind, code := encodeKind(err)
-	st := status.New(code, err.Error())
-	detail := &backendv1.ErrorDetail{Kind: kind, Hint: trackio.HintOf(err)}
+	switch {
+	case errors.Is(err, context.Canceled):
+		code = codes.Canceled
+	case errors.Is(err, context.DeadlineExceeded):
+		code = codes.DeadlineExceeded
+	}
+	st := status.New(code, sendable(err.Error(), maxText))
+	detail := &backendv1.ErrorDetail{Kind: kind, Hint: sendable(trackio.HintOf(err), maxText)}
 	if with, detailErr := st.WithDetails(detail); detailErr == nil {
 		st = with
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,6 +29,25 @@ func TestErrorsKeepKindMessageAndHint(t *testing.T) {
 		err := client.DeleteRun(t.Context(), trackio.RunRef{}, trackio.DeleteOptions{})
 		if trackio.KindOf(err) != kind || err.Error() != `deleting: run "x": because` || trackio.HintOf(err) != "try 2" {
 			t.Errorf("%v came as kind %v, %q, hint %q", kind, trackio.KindOf(err), err, trackio.HintOf(err))
+		}
+	}
+}
+
+// What an error is about does not get lost because a context ended beneath it, or
+// because its text is not fit for the transport.
+func TestErrorsThatAreHardToCarry(t *testing.T) {
+	var sent error
+	client := connect(t, NewServer(&stub{deleteRun: func(context.Context, trackio.RunRef, trackio.DeleteOptions) error { return sent }}))
+	for text, err := range map[string]*trackio.Error{
+		"locked: context deadline exceeded":  trackio.Errorf(trackio.ErrConflict, "locked: %w", context.DeadlineExceeded),
+		"locked: context canceled":           trackio.Errorf(trackio.ErrConflict, "locked: %w", context.Canceled),
+		"file \uFFFD":                        trackio.Errorf(trackio.ErrConflict, "file \xff"),
+		strings.Repeat("e", maxText) + "...": trackio.Errorf(trackio.ErrConflict, "%s", strings.Repeat("e", 20<<20)),
+	} {
+		sent = err.WithHint("wait \xff")
+		got := client.DeleteRun(t.Context(), trackio.RunRef{}, trackio.DeleteOptions{})
+		if trackio.KindOf(got) != trackio.ErrConflict || got.Error() != text || trackio.HintOf(got) != "wait \uFFFD" {
+			t.Errorf("%.50v came as kind %v, %.50q, hint %q", err, trackio.KindOf(got), got, trackio.HintOf(got))
 		}
 	}
 }

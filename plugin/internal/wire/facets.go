@@ -21,13 +21,13 @@ type (
 
 func (c mover) MoveRun(ctx context.Context, ref trackio.RunRef, project string, opts trackio.MoveOptions) (trackio.RunInfo, error) {
 	request := &backendv1.MoveRunRequest{Ref: toRef(ref), Project: project, IfRevision: opts.IfRevision, Force: opts.Force}
-	response, err := unary(ctx, c.Client, "MoveRun", c.RPC.MoveRun, request)
+	response, err := change(ctx, c.Client, "MoveRun", c.RPC.MoveRun, request)
 	return infoOf(response, err)
 }
 
 func (c renamer) RenameRun(ctx context.Context, ref trackio.RunRef, name string, opts trackio.RenameOptions) (trackio.RunInfo, error) {
 	request := &backendv1.RenameRunRequest{Ref: toRef(ref), Name: name, IfRevision: opts.IfRevision, Force: opts.Force}
-	response, err := unary(ctx, c.Client, "RenameRun", c.RPC.RenameRun, request)
+	response, err := change(ctx, c.Client, "RenameRun", c.RPC.RenameRun, request)
 	return infoOf(response, err)
 }
 
@@ -51,7 +51,7 @@ func (c summarizer) SummarizeRun(ctx context.Context, ref trackio.RunRef) (track
 
 func (c projectDeleter) DeleteProject(ctx context.Context, project string, opts trackio.DeleteOptions) error {
 	request := &backendv1.DeleteProjectRequest{Project: project, Force: opts.Force}
-	_, err := unary(ctx, c.Client, "DeleteProject", c.RPC.DeleteProject, request)
+	_, err := change(ctx, c.Client, "DeleteProject", c.RPC.DeleteProject, request)
 	return err
 }
 

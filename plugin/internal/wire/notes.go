@@ -14,8 +14,12 @@ import (
 // under this key, once for each.
 const noteKey = "trackio-note-bin"
 
-// A call passes on so many notes, and says so when there were more.
-const maxNotes = 100
+// A call passes on so many notes, and says so when there were more, and so many
+// bytes of each.
+const (
+	maxNotes = 100
+	maxNote  = 4 << 10
+)
 
 // notebook gathers the notes of one call.
 type notebook struct {
@@ -28,7 +32,7 @@ func (n *notebook) add(note string) {
 	defer n.mu.Unlock()
 	switch {
 	case len(n.notes) < maxNotes:
-		n.notes = append(n.notes, note)
+		n.notes = append(n.notes, sendable(note, maxNote))
 	case len(n.notes) == maxNotes:
 		n.notes = append(n.notes, "further notes were left out")
 	}

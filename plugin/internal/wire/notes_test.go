@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/trackio-go/trackio/trackio"
@@ -22,6 +23,11 @@ func TestNotesReachTheCaller(t *testing.T) {
 				trackio.Note(ctx, "one project cannot be read")
 				yield("p", nil)
 			}
+		},
+		exportRun: func(ctx context.Context, _ trackio.RunRef, _ trackio.ExportOptions) iter.Seq2[trackio.Record, error] {
+			trackio.Note(ctx, "%s", strings.Repeat("n", 1<<20))
+			trackio.Note(ctx, "\xff")
+			return sequence(nil, &trackio.Header{})
 		},
 		importRun: func(ctx context.Context, ref trackio.RunRef, r iter.Seq2[trackio.Record, error]) (trackio.RunInfo, error) {
 			for i := range maxNotes + 5 {
@@ -45,6 +51,14 @@ func TestNotesReachTheCaller(t *testing.T) {
 	want := []string{"left ä.png", "and more", "one project cannot be read"}
 	if !reflect.DeepEqual(notes, want) {
 		t.Errorf("got %q, want %q", notes, want)
+	}
+
+	notes = nil
+	if _, err := take(client.ExportRun(ctx, trackio.RunRef{}, trackio.ExportOptions{})); err != nil {
+		t.Error(err)
+	}
+	if len(notes) != 2 || len(notes[0]) != maxNote+len("...") || notes[1] != "\uFFFD" {
+		t.Errorf("of an export: %.100q", notes)
 	}
 
 	notes = nil

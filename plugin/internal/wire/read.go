@@ -16,18 +16,19 @@ import (
 // checksums and the end frame.
 type frameReader struct {
 	recv   func() (*backendv1.Frame, error) // io.EOF at the end of the stream
+	bare   error                            // the kind of error that media without bytes are; nil when they may be so
 	digest *trackio.Digest
 	body   *mediaBody // of the file that is being read, nil for none
 	err    error      // the first thing that went wrong
 	whole  bool       // the end frame came and agrees
 }
 
-func newFrameReader(recv func() (*backendv1.Frame, error)) *frameReader {
-	return &frameReader{recv: recv, digest: trackio.NewDigest()}
+func newFrameReader(recv func() (*backendv1.Frame, error), bare error) *frameReader {
+	return &frameReader{recv: recv, bare: bare, digest: trackio.NewDigest()}
 }
 
 // records yields the records of the stream. It ends without an error only after
-// an end frame that agrees with what came.
+// an end frame that agrees with what came, and the end of the call after it.
 func (r *frameReader) records() iter.Seq2[trackio.Record, error] {
 	return func(yield func(trackio.Record, error) bool) {
 		for !r.whole {
@@ -84,9 +85,16 @@ func (r *frameReader) next() (trackio.Record, error) {
 	case *backendv1.Frame_Traces:
 		record = fromTraces(f.Traces.GetRows())
 	case *backendv1.Frame_MediaBegin:
-		return r.beginMedia(f.MediaBegin), nil
+		media, err := r.beginMedia(f.MediaBegin)
+		if err != nil {
+			return nil, err
+		}
+		return media, nil
 	case *backendv1.Frame_End:
-		return nil, r.checkEnd(f.End)
+		if err := r.checkEnd(f.End); err != nil {
+			return nil, err
+		}
+		return nil, r.finish()
 	case nil:
 		return nil, trackio.Errorf(errors.ErrUnsupported, "the stream of the run holds a frame that this version of trackio does not know").
 			WithHint("update trackio and its backends to the same version")
@@ -97,13 +105,32 @@ func (r *frameReader) next() (trackio.Record, error) {
 	return record, nil
 }
 
-func (r *frameReader) beginMedia(begin *backendv1.MediaBegin) *trackio.Media {
+// finish waits for the end of the call, which may still have an error to tell.
+func (r *frameReader) finish() error {
+	switch _, err := r.recv(); err {
+	case io.EOF:
+		r.whole = true
+		return nil
+	case nil:
+		return trackio.Errorf(trackio.ErrDataLoss, "the stream of the run goes on after its end")
+	default:
+		return err
+	}
+}
+
+func (r *frameReader) beginMedia(begin *backendv1.MediaBegin) (*trackio.Media, error) {
+	switch {
+	case begin.GetNoBody() && r.bare != nil:
+		return nil, trackio.Errorf(r.bare, "media %q comes without its bytes", begin.GetPath())
+	case begin.GetNoBody() && begin.GetSha256() == "":
+		return nil, trackio.Errorf(trackio.ErrDataLoss, "media %q has neither a body nor a checksum", begin.GetPath())
+	}
 	m := &trackio.Media{Path: begin.GetPath(), Size: begin.GetSize(), SHA256: begin.GetSha256(), Missing: begin.GetMissing()}
 	r.body = &mediaBody{reader: r, media: *m, noBody: begin.GetNoBody(), hash: sha256.New()}
 	if !m.Missing && !begin.GetNoBody() {
 		m.Body = r.body
 	}
-	return m
+	return m, nil
 }
 
 // finishBody reads what the consumer left of a file and closes the file.
@@ -139,7 +166,6 @@ func (r *frameReader) checkEnd(end *backendv1.End) error {
 	case end.GetDigest() != "" && end.GetDigest() != got.Digest:
 		return trackio.Errorf(trackio.ErrDataLoss, "the stream of the run was damaged on the way: its digest is %s, but %s was announced", got.Digest, end.GetDigest())
 	}
-	r.whole = true
 	return nil
 }
 

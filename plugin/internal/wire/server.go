@@ -2,8 +2,6 @@ package wire
 
 import (
 	"context"
-	"errors"
-	"io"
 	"iter"
 	"sync"
 	"time"
@@ -27,6 +25,8 @@ type Server struct {
 	mu      sync.Mutex
 	backend trackio.Backend
 	release context.CancelFunc // ends the context of Open
+
+	changes changes
 }
 
 // NewServer serves a backend that is open already.
@@ -84,7 +84,8 @@ func (s *Server) Close(context.Context, *backendv1.CloseRequest) (*backendv1.Clo
 	return &backendv1.CloseResponse{}, nil
 }
 
-// Shutdown closes the backend if it is open.
+// Shutdown closes the backend if it is open, after the changes that are under
+// way: one that was cancelled gets the time to undo what it did.
 func (s *Server) Shutdown() error {
 	s.mu.Lock()
 	backend, release := s.backend, s.release
@@ -92,6 +93,8 @@ func (s *Server) Shutdown() error {
 	if backend == nil {
 		return nil
 	}
+	s.changes.running.Lock()
+	defer s.changes.running.Unlock()
 	err := backend.Close()
 	if release != nil {
 		release()
@@ -163,7 +166,9 @@ func (s *Server) Examine(request *backendv1.ExamineRequest, stream grpc.ServerSt
 	if !ok {
 		return encodeError(unsupported("examine its storage"))
 	}
-	return sendBatches(examiner.Examine(stream.Context(), trackio.ExamineOptions{Fix: request.GetFix()}),
+	ctx, done := s.changes.begin(stream.Context()) // it may mend something
+	defer done()
+	return sendBatches(examiner.Examine(ctx, trackio.ExamineOptions{Fix: request.GetFix()}),
 		func(f trackio.Finding) (*backendv1.Finding, int) {
 			return toFinding(f), 100 + len(f.Message) + len(f.Hint)
 		},
@@ -236,6 +241,8 @@ func (s *Server) DeleteRun(ctx context.Context, request *backendv1.DeleteRunRequ
 	if err != nil {
 		return nil, err
 	}
+	ctx, done := s.changes.begin(ctx)
+	defer done()
 	opts := trackio.DeleteOptions{IfRevision: request.GetIfRevision(), Force: request.GetForce()}
 	return answer(&backendv1.DeleteRunResponse{}, b.DeleteRun(ctx, fromRef(request.GetRef()), opts))
 }
@@ -250,6 +257,8 @@ func (s *Server) DeleteProject(ctx context.Context, request *backendv1.DeletePro
 	if !ok {
 		return nil, encodeError(unsupported("delete projects"))
 	}
+	ctx, done := s.changes.begin(ctx)
+	defer done()
 	opts := trackio.DeleteOptions{Force: request.GetForce()}
 	return answer(&backendv1.DeleteProjectResponse{}, deleter.DeleteProject(ctx, request.GetProject(), opts))
 }
@@ -264,6 +273,8 @@ func (s *Server) MoveRun(ctx context.Context, request *backendv1.MoveRunRequest)
 	if !ok {
 		return nil, encodeError(unsupported("move runs"))
 	}
+	ctx, done := s.changes.begin(ctx)
+	defer done()
 	opts := trackio.MoveOptions{IfRevision: request.GetIfRevision(), Force: request.GetForce()}
 	info, err := mover.MoveRun(ctx, fromRef(request.GetRef()), request.GetProject(), opts)
 	return answer(&backendv1.MoveRunResponse{Run: toInfo(info)}, err)
@@ -279,6 +290,8 @@ func (s *Server) RenameRun(ctx context.Context, request *backendv1.RenameRunRequ
 	if !ok {
 		return nil, encodeError(unsupported("rename runs"))
 	}
+	ctx, done := s.changes.begin(ctx)
+	defer done()
 	opts := trackio.RenameOptions{IfRevision: request.GetIfRevision(), Force: request.GetForce()}
 	info, err := renamer.RenameRun(ctx, fromRef(request.GetRef()), request.GetName(), opts)
 	return answer(&backendv1.RenameRunResponse{Run: toInfo(info)}, err)
@@ -300,75 +313,6 @@ func (s *Server) SummarizeRun(ctx context.Context, request *backendv1.SummarizeR
 	}, err)
 }
 
-// ExportRun implements the service.
-func (s *Server) ExportRun(request *backendv1.ExportRunRequest, stream grpc.ServerStreamingServer[backendv1.ExportRunResponse]) error {
-	b, err := s.opened()
-	if err != nil {
-		return err
-	}
-	opts, err := fromExportOptions(request)
-	if err != nil {
-		return encodeError(err)
-	}
-	err = writeFrames(b.ExportRun(stream.Context(), fromRef(request.GetRef()), opts), func(f *backendv1.Frame) error {
-		return send(stream, &backendv1.ExportRunResponse{Frame: f})
-	})
-	var broken errSend
-	if errors.As(err, &broken) {
-		return broken.error
-	}
-	return encodeError(err)
-}
-
-// ImportRun implements the service.
-func (s *Server) ImportRun(stream grpc.ClientStreamingServer[backendv1.ImportRunRequest, backendv1.ImportRunResponse]) error {
-	b, err := s.opened()
-	if err != nil {
-		return err
-	}
-	first, err := stream.Recv()
-	if err != nil && err != io.EOF {
-		return err
-	}
-	target, ok := first.GetRequest().(*backendv1.ImportRunRequest_Ref)
-	if !ok {
-		return encodeError(trackio.Errorf(trackio.ErrInvalid, "the stream of an import begins with %T, not with its target", first.GetRequest()))
-	}
-	ctx := stream.Context()
-	reader := newFrameReader(func() (*backendv1.Frame, error) {
-		request, err := stream.Recv()
-		if err == io.EOF {
-			return nil, err
-		}
-		if err != nil {
-			return nil, decodeError(ctx, err)
-		}
-		switch request := request.GetRequest().(type) {
-		case *backendv1.ImportRunRequest_Abort:
-			return nil, decodeAbort(request.Abort)
-		case *backendv1.ImportRunRequest_Frame:
-			return request.Frame, nil
-		case *backendv1.ImportRunRequest_Ref:
-			return nil, trackio.Errorf(trackio.ErrInvalid, "the stream of an import has two targets")
-		}
-		return &backendv1.Frame{}, nil // something of a later protocol: an unknown frame
-	})
-	info, err := b.ImportRun(ctx, fromRef(target.Ref), trackio.Checked(reader.records()))
-	switch {
-	case err != nil:
-		return encodeError(err)
-	case reader.err != nil:
-		return encodeError(trackio.Errorf(trackio.ErrDataLoss, "the backend stored the run although its stream failed: %w", reader.err))
-	case !reader.whole:
-		return encodeError(trackio.Errorf(trackio.ErrDataLoss, "the backend stored the run without reading its stream to the end"))
-	}
-	response, err := answer(&backendv1.ImportRunResponse{Run: toInfo(info)}, nil)
-	if err != nil {
-		return err
-	}
-	return stream.SendAndClose(response)
-}
-
 // answer returns a response, or the error of the backend.
 func answer[M proto.Message](response M, err error) (M, error) {
 	var none M
@@ -379,11 +323,4 @@ func answer[M proto.Message](response M, err error) (M, error) {
 		return none, encodeError(err)
 	}
 	return response, nil
-}
-
-func decodeAbort(abort *backendv1.Abort) error {
-	if kind := KindError(abort.GetKind()); kind != nil {
-		return &trackio.Error{Kind: kind, Message: abort.GetMessage(), Hint: abort.GetHint()}
-	}
-	return trackio.Errorf(trackio.ErrUnavailable, "the source of the import failed: %s", abort.GetMessage())
 }

@@ -122,14 +122,18 @@ func TestImportCarriesEveryRecord(t *testing.T) {
 		return trackio.RunInfo{RunRef: ref, Revision: "new"}, err
 	}}))
 	ref := trackio.RunRef{Project: "q", ID: "x"}
-	info, err := client.ImportRun(t.Context(), ref, sequence(nil, wholeRun()...))
+	want := withoutBodies()[:len(wholeRun())-1] // but for the file without bytes
+	info, err := client.ImportRun(t.Context(), ref, sequence(nil, wholeRun()[:len(want)]...))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if info.RunRef != ref || info.Revision != "new" {
 		t.Errorf("got %+v", info)
 	}
-	sameRecords(t, got.records, withoutBodies())
+	sameRecords(t, got.records, want)
+	if _, err := client.ImportRun(t.Context(), ref, sequence(nil, wholeRun()...)); !errors.Is(err, trackio.ErrInvalid) {
+		t.Errorf("a file without bytes: %v", err)
+	}
 }
 
 func TestRowsAreGatheredAndSplit(t *testing.T) {

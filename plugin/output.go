@@ -8,19 +8,21 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode"
 
 	"github.com/hashicorp/go-hclog"
 )
 
 const (
 	keptLines = 20       // of the output of a process, for a report of its death
+	keptLine  = 500      // bytes of each
 	maxLine   = 64 << 10 // longer lines are cut
 )
 
-// stderrLog takes what a backend writes: lines of hclog go to the host's logger
+// outputLog takes what a backend writes: lines of hclog go to the host's logger
 // at their level, others at debug, and the last ones are kept. Nothing in a line
 // can make it fail.
-type stderrLog struct {
+type outputLog struct {
 	logger hclog.Logger
 	copyTo io.Writer // gets every byte; may be nil
 
@@ -32,7 +34,7 @@ type stderrLog struct {
 
 // source returns a writer for one of the ways by which lines arrive: those of
 // the process itself, and those that go-plugin carries. Lines do not mix.
-func (s *stderrLog) source() io.Writer {
+func (s *outputLog) source() io.Writer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w := &lineWriter{log: s}
@@ -41,7 +43,7 @@ func (s *stderrLog) source() io.Writer {
 }
 
 type lineWriter struct {
-	log  *stderrLog
+	log  *outputLog
 	line []byte // begun
 }
 
@@ -66,21 +68,26 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (s *stderrLog) take(line string) {
+func (s *outputLog) take(line string) {
+	entry, parsed := parseEntry(line)
+	short := printable(line)
+	if parsed {
+		short = printable(entry.String())
+	}
 	if len(s.tail) == keptLines {
 		s.tail = append(s.tail[:0], s.tail[1:]...)
 	}
-	s.tail = append(s.tail, line)
-	if begins := strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: "); begins || len(s.crash) > 0 {
-		if len(s.crash) < keptLines {
-			s.crash = append(s.crash, line)
-		}
+	s.tail = append(s.tail, short)
+	switch begins := strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: "); {
+	case begins:
+		s.crash = []string{short} // what was written before was survived
+	case len(s.crash) > 0 && len(s.crash) < keptLines:
+		s.crash = append(s.crash, short)
 	}
 	if s.logger == nil || s.logger.GetLevel() == hclog.Off {
 		return
 	}
-	entry, ok := parseEntry(line)
-	if !ok {
+	if !parsed {
 		s.logger.Debug(line)
 		return
 	}
@@ -88,7 +95,7 @@ func (s *stderrLog) take(line string) {
 }
 
 // lastLines returns what is worth reporting of a process that died.
-func (s *stderrLog) lastLines() []string {
+func (s *outputLog) lastLines() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	lines := s.tail
@@ -98,16 +105,39 @@ func (s *stderrLog) lastLines() []string {
 	lines = slices.Clone(lines)
 	for _, w := range s.sources {
 		if len(w.line) > 0 {
-			lines = append(lines, string(w.line))
+			lines = append(lines, printable(string(w.line)))
 		}
 	}
 	return lines
+}
+
+// printable makes a line of a program fit for a message on a terminal: short, and
+// without the characters that control it.
+func printable(line string) string {
+	if len(line) > keptLine {
+		line = line[:keptLine] + "..."
+	}
+	return strings.Map(func(r rune) rune {
+		if r == '\t' || unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, line)
 }
 
 type entry struct {
 	level   hclog.Level
 	message string
 	fields  []any
+}
+
+func (e entry) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "[%s] %s", strings.ToUpper(e.level.String()), e.message)
+	for i := 0; i+1 < len(e.fields); i += 2 {
+		fmt.Fprintf(&b, " %v=%v", e.fields[i], e.fields[i+1])
+	}
+	return b.String()
 }
 
 // parseEntry reads a line of hclog's JSON format. Anything that is not quite one
@@ -117,7 +147,9 @@ func parseEntry(line string) (entry, bool) {
 		return entry{}, false
 	}
 	var fields map[string]any
-	if json.Unmarshal([]byte(line), &fields) != nil {
+	decoder := json.NewDecoder(strings.NewReader(line))
+	decoder.UseNumber() // 1000000 is not to become 1e+06
+	if decoder.Decode(&fields) != nil || decoder.More() {
 		return entry{}, false
 	}
 	message, ok := fields["@message"].(string)
