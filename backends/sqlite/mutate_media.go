@@ -47,9 +47,12 @@ func findMedia(ctx context.Context, q querier, s *schema, ref trackio.RunRef, na
 		if err != nil {
 			return nil, err
 		}
-		if first.name == name {
+		switch {
+		case first == nil: // read without locks while the file changed: it is read again
+			continue
+		case first.name == name:
 			m.alone = false
-		} else if !m.liesUnder(first.name) {
+		case !m.liesUnder(first.name):
 			continue
 		}
 		err = eachReference(ctx, q, s, id, func(text string) {
