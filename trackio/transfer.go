@@ -116,13 +116,21 @@ func (t *transfer) copy(ctx context.Context) error {
 		t.copied, t.mine = imported, imported.Revision
 		return t.verify(ctx)
 	}
-	switch KindOf(err) {
-	case ErrExists:
+	switch {
+	case KindOf(err) == ErrExists:
 		return t.compareExisting(ctx)
-	case ErrBackendDied, ErrUnavailable, nil: // it may have happened all the same
+	case maybe(err):
 		return t.look(ctx, err)
 	}
 	return err
+}
+
+// maybe reports whether a call that returned the error may have happened all the
+// same: an error without a kind is one that nobody has thought of, or the caller's
+// own impatience.
+func maybe(err error) bool {
+	kind := KindOf(err)
+	return kind == nil || kind == ErrBackendDied || kind == ErrUnavailable
 }
 
 // verify reads the copy back, without the bytes of its media but with their
@@ -278,8 +286,8 @@ func (t *transfer) move(ctx context.Context) error {
 // only when the storage has refused, so that the run is known to stay.
 func (t *transfer) notDeleted(ctx context.Context, cause error) error {
 	kind := KindOf(cause)
-	switch kind {
-	case ErrBackendDied, ErrUnavailable, nil: // it may have happened all the same
+	switch {
+	case maybe(cause):
 		look, cancel := aftermath(ctx)
 		defer cancel()
 		if _, err := t.from.GetRun(look, t.info.RunRef); KindOf(err) == ErrNotFound {
@@ -287,13 +295,10 @@ func (t *transfer) notDeleted(ctx context.Context, cause error) error {
 		}
 		return Errorf(kind, "run %q is whole in project %q of the target; whether it is still in its old place is not known: %w", t.info.ID, t.target.Project, cause).
 			WithHint("move it again: that completes the move")
-	case ErrNotFound:
+	case kind == ErrNotFound:
 		return Errorf(ErrConflict, "run %q was deleted or moved by somebody else meanwhile; its copy in project %q of the target was kept: %w", t.info.ID, t.target.Project, cause).
 			WithHint("delete the copy if it is not wanted")
-	case ErrConflict, ErrPermission, errors.ErrUnsupported:
-		if t.mine == "" {
-			break
-		}
+	case t.mine != "" && (kind == ErrConflict || kind == ErrPermission || kind == errors.ErrUnsupported):
 		refused := Errorf(kind, "run %q could not be taken out of its old place; it is where it was: %w", t.info.ID, cause)
 		if kind == ErrConflict {
 			refused = refused.WithHint("wait until nothing writes to it any more, or force it")

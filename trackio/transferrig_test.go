@@ -101,7 +101,7 @@ type rig struct {
 	from, to     *altered
 	content      string // the digest of the sample
 	run          *trackio.Run
-	targetApi    *trackio.Api
+	over         *trackio.Api
 	sourceHandle *memory.Backend // an honest look at the source
 	targetHandle *memory.Backend
 }
@@ -120,7 +120,7 @@ func newRig(t *testing.T, twin bool) *rig {
 	}
 	r.put(r.sourceHandle, here, sampleRun())
 	r.content = contentOf(t, r.sourceHandle, here)
-	r.targetApi = trackio.New(r.to)
+	r.over = trackio.New(r.to)
 	r.load()
 	return r
 }
@@ -208,11 +208,11 @@ func (r *rig) expect(source, target string) {
 }
 
 func (r *rig) move(ctx context.Context, opts trackio.MoveOptions) error {
-	return r.run.MoveTo(ctx, r.targetApi, there.Project, opts)
+	return r.run.MoveTo(ctx, r.over, there.Project, opts)
 }
 
 func (r *rig) copy(ctx context.Context, opts trackio.CopyOptions) error {
-	_, err := r.run.Copy(ctx, r.targetApi, there.Project, opts)
+	_, err := r.run.Copy(ctx, r.over, there.Project, opts)
 	return err
 }
 
