@@ -11,7 +11,7 @@ LDFLAGS  = -s -w -X main.version=$(VERSION)
 
 export CGO_ENABLED := 0
 
-.PHONY: all build test race trainer bench microbench lint fmt check-fmt buf-lint generate check-generated generators cross tidy check-tidy clean
+.PHONY: all build test kill race trainer bench microbench lint fmt check-fmt buf-lint generate check-generated generators cross tidy check-tidy clean
 
 all: build test
 
@@ -25,13 +25,13 @@ race: ## what runs concurrently, under the race detector, which needs a C compil
 	CGO_ENABLED=1 $(GO) test -race -timeout 30m $(TESTFLAGS) ./trackio/... ./plugin/... ./cmd/...
 	CGO_ENABLED=1 $(GO) test -race -timeout 30m $(TESTFLAGS) ./backends/sqlite -run 'TestConformance/(concurrency|iterators|close|context)|TestRecover|TestLossMoves|TestReadingBeside'
 
+trainer: ## beside processes that train as Python's do; TRACKIO_TRAINER_SECONDS=60
+	$(GO) test -tags trainer -v -count=1 -timeout 15m ./tests/trainer
+
 bench: ## the figures of the release, which fail above their limits; needs sqlite3
 	$(GO) run ./tests/bench
 
-microtrainer: ## beside processes that train as Python's do; TRACKIO_TRAINER_SECONDS=60
-	$(GO) test -tags trainer -v -count=1 -timeout 15m ./tests/trainer
-
-bench: ## the benchmarks of the packages
+microbench: ## the benchmarks of the packages
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...
 
 lint: ## golangci-lint, which also holds the rules of the architecture

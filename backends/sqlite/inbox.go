@@ -52,10 +52,7 @@ func parseFragment(line []byte) (*fragment, error) {
 		return nil, nil
 	}
 	f := &fragment{}
-	if json.Unmarshal(line, &f.fields) != nil {
-		return nil, nil
-	}
-	if json.Unmarshal(f.fields["kind"], &f.Kind) != nil {
+	if !decode(line, &f.fields) || !decode(f.fields["kind"], &f.Kind) {
 		return nil, nil
 	}
 	switch f.Kind {
@@ -94,6 +91,9 @@ func (f *fragment) text(name string) (*string, error) {
 	}
 	return &text, nil
 }
+
+// decode reports whether a value of JSON is of the type that it is read into.
+func decode(raw []byte, into any) bool { return json.Unmarshal(raw, into) == nil }
 
 // isFalse reports values that are false in Python, among them none at all.
 func isFalse(raw json.RawMessage) bool {
