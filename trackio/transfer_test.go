@@ -225,14 +225,17 @@ func TestTwoMovesAtOnce(t *testing.T) {
 	for i := range 200 {
 		r := newRig(t, i%2 == 0)
 		errs := make([]error, 2)
-		var group sync.WaitGroup
-		for n := range errs {
-			run, err := trackio.New(r.source.Open()).Run(t.Context(), here.Project, here.ID)
-			if err != nil {
+		runs := make([]*trackio.Run, len(errs))
+		for n := range runs {
+			var err error
+			if runs[n], err = trackio.New(r.source.Open()).Run(t.Context(), here.Project, here.ID); err != nil {
 				t.Fatal(err)
 			}
+		}
+		var group sync.WaitGroup
+		for n := range errs {
 			group.Go(func() {
-				errs[n] = run.MoveTo(t.Context(), trackio.New(r.target.Open()), there.Project, trackio.MoveOptions{})
+				errs[n] = runs[n].MoveTo(t.Context(), trackio.New(r.target.Open()), there.Project, trackio.MoveOptions{})
 			})
 		}
 		group.Wait()

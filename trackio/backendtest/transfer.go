@@ -83,6 +83,15 @@ func (r route) move(ctx context.Context, loaded *trackio.Run, opts trackio.MoveO
 	return loaded.MoveTo(ctx, trackio.New(r.to), r.target.Project, opts)
 }
 
+// both copies the run and then moves it, and yields what each call returned, the
+// second when the first has been looked at.
+func (r route) both(ctx context.Context, loaded *trackio.Run, force bool) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		_ = yield("Copy", r.copy(ctx, loaded, trackio.CopyOptions{Force: force})) &&
+			yield("MoveTo", r.move(ctx, loaded, trackio.MoveOptions{Force: force}))
+	}
+}
+
 // arrived checks that the run is whole at the end of the route, and gone from its
 // beginning.
 func (r route) arrived(ctx context.Context, want run) error {
@@ -211,10 +220,7 @@ func transferExists(ctx context.Context, e *Env) error {
 		if _, err := put(ctx, r.to, r.target, theirs); err != nil {
 			return err
 		}
-		for what, err := range map[string]error{
-			"Copy":   r.copy(ctx, loaded, trackio.CopyOptions{Force: true}),
-			"MoveTo": r.move(ctx, loaded, trackio.MoveOptions{Force: true}),
-		} {
+		for what, err := range r.both(ctx, loaded, true) {
 			if err := wantKind(what+" to where another run has the id", err, trackio.ErrExists); err != nil {
 				return err
 			}
@@ -297,10 +303,7 @@ func transferUndelivered(ctx context.Context, e *Env) error {
 		if err != nil {
 			return err
 		}
-		for what, err := range map[string]error{
-			"Copy":   r.copy(ctx, loaded, trackio.CopyOptions{}),
-			"MoveTo": r.move(ctx, loaded, trackio.MoveOptions{}),
-		} {
+		for what, err := range r.both(ctx, loaded, false) {
 			if err := wantKind(what+" of a run with rows that are not delivered", err, trackio.ErrConflict); err != nil {
 				return err
 			}
@@ -339,10 +342,7 @@ func transferTakenBack(ctx context.Context, e *Env) error {
 		}
 		honest := r.to
 		r.to = &lossy{honest}
-		for what, err := range map[string]error{
-			"Copy":   r.copy(ctx, loaded, trackio.CopyOptions{}),
-			"MoveTo": r.move(ctx, loaded, trackio.MoveOptions{}),
-		} {
+		for what, err := range r.both(ctx, loaded, false) {
 			if err := wantKind(what+" to a storage that loses the alerts", err, trackio.ErrDataLoss); err != nil {
 				return err
 			}
