@@ -21,6 +21,9 @@ build: ## the static binary bin/trackio
 test: ## all tests; TESTFLAGS=-v names each
 	$(GO) test -timeout 20m $(TESTFLAGS) ./...
 
+kill: ## changes killed at every system call that writes; needs strace
+	cd tests/kill && $(GO) test -tags kill -timeout 20m $(TESTFLAGS)
+
 race: ## what runs concurrently, under the race detector, which needs a C compiler; it slows SQLite down tenfold
 	CGO_ENABLED=1 $(GO) test -race -timeout 30m $(TESTFLAGS) ./trackio/... ./plugin/... ./cmd/...
 	CGO_ENABLED=1 $(GO) test -race -timeout 30m $(TESTFLAGS) ./backends/sqlite -run 'TestConformance/(concurrency|iterators|close|context)|TestRecover|TestLossMoves|TestReadingBeside'
