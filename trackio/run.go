@@ -171,7 +171,7 @@ func (r *Run) settle(backend Backend, info RunInfo) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.backend = backend
-	r.info.RunRef, r.info.Name, r.info.Revision = info.RunRef, info.Name, info.Revision
+	r.info.RunRef, r.info.Name, r.info.DerivedID, r.info.Revision = info.RunRef, info.Name, info.DerivedID, info.Revision
 }
 
 // projectExists reports whether a project has been listed; an error counts as no.
