@@ -45,7 +45,17 @@ func (b *Backend) drain(ctx context.Context, project string) error {
 		}
 		trackio.Note(ctx, "inbox file %s was left where it is: %v", path, err)
 	}
-	return nil
+	// As by Python's importer: a writer makes its directory anew when it is gone.
+	writers, err := os.ReadDir(b.inbox())
+	for _, writer := range writers {
+		if writer.IsDir() {
+			_ = os.Remove(filepath.Join(b.inbox(), writer.Name())) // when it is empty
+		}
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return wrapErr(err, "list the inbox", b.inbox())
 }
 
 // opDrain has no journal: it is a place to prepare a new project in.
@@ -163,9 +173,6 @@ func (b *Backend) drainFile(ctx context.Context, file *fragmentFile) error {
 	dir := filepath.Dir(file.path)
 	if err := syncDir(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
-	}
-	if dir != b.inbox() {
-		_ = os.Remove(dir) // when it is empty: its writer makes it anew
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"runtime"
 
 	"github.com/trackio-go/trackio/trackio"
 )
@@ -41,4 +42,16 @@ func moveOnly(dir string, out io.Writer) error {
 	_, err = b.MoveRun(context.Background(), trackio.RunRef{Project: "demo", ID: "id-a"}, "target", trackio.MoveOptions{})
 	_, err = fmt.Fprintf(out, "%v: %v\n", trackio.KindOf(err), err)
 	return err
+}
+
+// deleteForced is the helper "delete-forced". All of its work is one thread's,
+// since strace counts the calls of each.
+func deleteForced(dir string) error {
+	runtime.LockOSThread()
+	b, err := Open(context.Background(), Config{Dir: dir})
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	return b.DeleteRun(context.Background(), trackio.RunRef{Project: "p", ID: "id-p"}, trackio.DeleteOptions{Force: true})
 }

@@ -28,11 +28,12 @@ func TestMain(m *testing.M) {
 // helpers are what this binary does as another process.
 func helpers() map[string]func(args []string) error {
 	return map[string]func(args []string) error{
-		"write":     writeRows,
-		"lock-file": lockFileHelper,
-		"change":    func(args []string) error { return changeEverything(args[0], os.Stdout) },
-		"move-big":  func(args []string) error { return moveBig(args[0]) },
-		"move":      func(args []string) error { return moveOnly(args[0], os.Stdout) },
-		"read":      func(args []string) error { return readEverything(args[0], os.Stdout) },
+		"write":         writeRows,
+		"lock-file":     lockFileHelper,
+		"change":        func(args []string) error { return changeEverything(args[0], os.Stdout) },
+		"move-big":      func(args []string) error { return moveBig(args[0]) },
+		"delete-forced": func(args []string) error { return deleteForced(args[0]) },
+		"move":          func(args []string) error { return moveOnly(args[0], os.Stdout) },
+		"read":          func(args []string) error { return readEverything(args[0], os.Stdout) },
 	}
 }
