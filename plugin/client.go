@@ -32,7 +32,8 @@ const (
 // [trackio.Backend]; the capabilities that the backend declared and its block
 // did not switch off are found with [trackio.As].
 //
-// When the process dies, calls fail with [trackio.ErrBackendDied].
+// When the process dies, calls fail with [trackio.ErrBackendDied]; after Close,
+// with [trackio.ErrUnavailable].
 type Client struct {
 	trackio.Backend
 

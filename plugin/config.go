@@ -144,8 +144,8 @@ func (c *Config) read(body hcl.Body) hcl.Diagnostics {
 	return diags
 }
 
-// Select returns the block of a name; for "" the default one. An unknown name is [trackio.ErrInvalid], and the error
-// lists those that there are.
+// Select returns the block of a name; for "" the default one. An unknown name is
+// [trackio.ErrInvalid], and the error lists those that there are.
 func (c *Config) Select(name string) (*Block, error) {
 	wanted := name
 	if wanted == "" {

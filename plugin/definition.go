@@ -21,8 +21,8 @@ type Info struct {
 	Version string
 	// Description is one line about what it stores runs in.
 	Description string
-	// Environment are the variables that its libraries read, such as "AWS_*".
-	// Others reach it only when the user's block lists them.
+	// Environment are the variables that its libraries read: names, or beginnings
+	// of names followed by "*", such as "AWS_*". Others reach it only when the user's block lists them.
 	Environment []string
 	// Kinds are the kinds of records that it keeps; zero for all.
 	Kinds trackio.Kinds
@@ -46,7 +46,8 @@ type Definition struct {
 //
 // The types are string, bool, int, int64, float64, []string, map[string]string
 // and [time.Duration]; a struct, or a pointer to one, is a block within the
-// block, and a slice of structs is a block that may stand several times. The
+// block, and a slice of structs is a block that may stand several times. The names
+// plugin, sha256, mtls, env and disable have a meaning in every block. The
 // host expands ~ in a path and makes it relative to the config file; a value
 // with "://" is left as it is. A sensitive value is never shown or logged. The
 // notations of default and env are: lists a,b and maps a=1,b=2.
@@ -56,8 +57,8 @@ type Definition struct {
 // An opened backend that has a method ConfigSettings() map[string]string says
 // which values hold for attributes that were not given.
 //
-// Define panics when the struct or the type's name is not usable: that is a
-// mistake in the program, found by its first run.
+// Define panics when the struct, a default or the type's name is not usable: that
+// is a mistake in the program, found by its first run.
 func Define[C any, B trackio.Backend](info Info, open func(ctx context.Context, cfg C) (B, error)) Definition {
 	if !validType(info.Type) {
 		panic("plugin.Define: " + info.Type + " is not a usable type: take lower-case letters, digits, '-' and '_'")

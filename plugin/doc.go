@@ -25,7 +25,8 @@
 //	}
 //
 // Inside the program hclog.Default is a logger whose lines reach the user of the
-// host, and so does what is written to the standard error.
+// host, and so does what is written to the standard output and error once the
+// backend is being opened.
 //
 // # For hosts
 //
@@ -37,9 +38,15 @@
 //
 //   - One process for each opened backend. It ends with [Client.Close], and at
 //     the latest two seconds after its host ended, however that happened.
+//   - A change whose context ends is cancelled in the backend, which gets up to
+//     five seconds to undo it before the call returns. One that was done all the
+//     same is reported as done.
 //   - A process that dies makes calls fail with [trackio.ErrBackendDied], which
 //     says how it died and what it wrote last. No call is repeated.
 //   - The process gets a small, known environment, and no terminal.
+//   - Nothing that a process writes or answers can stop or crash the host. It is
+//     killed when it is not ready within ten seconds, or does not close within
+//     five.
 //   - What is wrong with a configuration is reported with file, line and
 //     excerpt, also when the backend finds it.
 //   - The memory that a stream takes does not depend on its length.

@@ -71,9 +71,9 @@ func TestCancelledChangesAreUndoneFirst(t *testing.T) {
 				client := connect(t, NewServer(undoing(&undone)))
 				ctx, cancel := context.WithCancel(t.Context())
 				if how == "deadline" {
-					ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
+					ctx, cancel = context.WithTimeout(t.Context(), 200*time.Millisecond)
 				} else {
-					time.AfterFunc(50*time.Millisecond, cancel)
+					time.AfterFunc(200*time.Millisecond, cancel)
 				}
 				defer cancel()
 				err := call(ctx, client)
@@ -121,7 +121,7 @@ func (hanging) DeleteRun(ctx context.Context, _ *backendv1.DeleteRunRequest) (*b
 
 func TestCancelOfABackendWithoutCancel(t *testing.T) {
 	client := connect(t, hanging{})
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	begin := time.Now()
 	err := client.DeleteRun(ctx, trackio.RunRef{}, trackio.DeleteOptions{})

@@ -108,9 +108,10 @@ func TestBareCodes(t *testing.T) {
 }
 
 func TestCallerGivesUp(t *testing.T) {
-	ended := make(chan struct{}, 1)
+	begun, ended := make(chan struct{}, 1), make(chan struct{}, 2)
 	client := connect(t, NewServer(&stub{
 		getRun: func(ctx context.Context, _ trackio.RunRef) (trackio.RunInfo, error) {
+			begun <- struct{}{}
 			<-ctx.Done()
 			ended <- struct{}{}
 			return trackio.RunInfo{}, ctx.Err()
@@ -124,7 +125,10 @@ func TestCallerGivesUp(t *testing.T) {
 		},
 	}))
 	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(20*time.Millisecond, cancel)
+	go func() {
+		<-begun
+		cancel()
+	}()
 	if _, err := client.GetRun(ctx, trackio.RunRef{}); !errors.Is(err, context.Canceled) || trackio.KindOf(err) != nil {
 		t.Errorf("cancelled: %v", err)
 	}
@@ -134,7 +138,11 @@ func TestCallerGivesUp(t *testing.T) {
 	if _, err := client.GetRun(ctx, trackio.RunRef{}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("deadline: %v", err)
 	}
-	<-ended
+	select { // the deadline may be over before the call has arrived
+	case <-begun:
+		<-ended
+	default:
+	}
 	for _, err := range client.ListProjects(t.Context()) {
 		if err != nil {
 			t.Error(err)
