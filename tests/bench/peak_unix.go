@@ -16,8 +16,9 @@ func peak(state *os.ProcessState) int64 {
 	if !ok {
 		return 0
 	}
+	most := int64(usage.Maxrss) //nolint:unconvert // 32 bits wide on some systems
 	if runtime.GOOS == "darwin" || runtime.GOOS == "ios" {
-		return int64(usage.Maxrss)
+		return most
 	}
-	return int64(usage.Maxrss) * 1024
+	return most * 1024
 }
