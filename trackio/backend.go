@@ -14,9 +14,8 @@ import (
 // text: they are data, and none may lead outside the storage.
 //
 // Every error has a kind ([KindOf]) unless the context was cancelled; then it is
-// the context's error. A call
-// that returns an error has changed nothing, or says that it cannot know
-// ([ErrBackendDied], [ErrUnavailable]).
+// the context's error. A call that returns an error has changed nothing, or says
+// that it cannot know ([ErrBackendDied], [ErrUnavailable]).
 //
 // Iterators do nothing before the loop begins, yield at most one error, as
 // their last item, release everything when the loop is left, and are used once.

@@ -49,8 +49,11 @@ type Error struct {
 func Errorf(kind error, format string, args ...any) *Error {
 	err := fmt.Errorf(format, args...)
 	e := &Error{Kind: kind, Message: err.Error()}
-	if cause := errors.Unwrap(err); cause != nil {
-		e.Err = cause
+	switch wrapped := err.(type) { //nolint:errorlint // how this very error was made
+	case interface{ Unwrap() error }:
+		e.Err = wrapped.Unwrap()
+	case interface{ Unwrap() []error }:
+		e.Err = errors.Join(wrapped.Unwrap()...)
 	}
 	return e
 }
@@ -98,15 +101,19 @@ func KindOf(err error) error {
 	return nil
 }
 
-// HintOf returns the first hint in an error's chain, or "".
+// HintOf returns the first hint in an error's tree, or "".
 func HintOf(err error) string {
-	var e *Error
-	for errors.As(err, &e) {
-		if e.Hint != "" {
-			return e.Hint
-		}
-		if err = e.Err; err == nil {
-			break
+	if e, ok := err.(*Error); ok && e.Hint != "" { //nolint:errorlint // each error of the tree is looked at
+		return e.Hint
+	}
+	switch wrapped := err.(type) { //nolint:errorlint // each error of the tree is looked at
+	case interface{ Unwrap() error }:
+		return HintOf(wrapped.Unwrap())
+	case interface{ Unwrap() []error }:
+		for _, err := range wrapped.Unwrap() {
+			if hint := HintOf(err); hint != "" {
+				return hint
+			}
 		}
 	}
 	return ""

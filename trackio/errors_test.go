@@ -78,3 +78,14 @@ func TestHintOf(t *testing.T) {
 		t.Errorf("WithHint changes the error it is called on: %q, %q", inner.Hint, again.Hint)
 	}
 }
+
+func TestErrorfKeepsEveryCause(t *testing.T) {
+	one, two := errors.New("one"), trackio.Errorf(trackio.ErrExists, "two").WithHint("way out")
+	err := trackio.Errorf(trackio.ErrConflict, "both: %w and %w", one, two)
+	if !errors.Is(err, one) || !errors.Is(err, two) || err.Error() != "both: one and two" || trackio.KindOf(err) != trackio.ErrConflict {
+		t.Errorf("%v of kind %v", err, trackio.KindOf(err))
+	}
+	if hint := trackio.HintOf(errors.Join(one, err)); hint != "way out" {
+		t.Errorf("hint %q", hint)
+	}
+}

@@ -13,6 +13,7 @@ import (
 // Run is one run of a project. Its methods are safe for use by several
 // goroutines.
 type Run struct {
+	reading    sync.Mutex // held while the config is read
 	mu         sync.Mutex
 	backend    Backend
 	info       RunInfo
@@ -69,16 +70,22 @@ func (r *Run) where() (Backend, RunRef) {
 // RawConfig returns the configuration as it is stored, nil when the run has
 // none.
 func (r *Run) RawConfig(ctx context.Context) (json.RawMessage, error) {
+	r.reading.Lock() // one request, however many ask
+	defer r.reading.Unlock()
+	r.mu.Lock()
+	backend, ref, config, have := r.backend, r.info.RunRef, r.info.Config, r.haveConfig
+	r.mu.Unlock()
+	if have {
+		return config, nil
+	}
+	info, err := backend.GetRun(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.haveConfig {
-		info, err := r.backend.GetRun(ctx, r.info.RunRef)
-		if err != nil {
-			return nil, err
-		}
-		r.info.Config, r.haveConfig = info.Config, true
-	}
-	return r.info.Config, nil
+	r.info.Config, r.haveConfig = info.Config, true
+	return info.Config, nil
 }
 
 // Records yields the run as a stream of records (see [Record]).
