@@ -58,7 +58,7 @@ func (b *Backend) failDelete(ctx context.Context, op *operation, err error) erro
 	if done && left == nil {
 		return nil
 	}
-	return errors.Join(err, left)
+	return op.unsettled(err, left)
 }
 
 // deleteRows removes the rows, under the project's lock. When it returns nil
@@ -77,7 +77,7 @@ func (b *Backend) deleteRows(ctx context.Context, p *plan) (rowCounts, error) {
 	if err := b.checkRevision(ctx, w, p); err != nil {
 		return nil, err
 	}
-	removed, err := w.removeRows(ctx, p.ref.ID)
+	removed, err := w.removeRows(ctx, p.ref.ID, b.inHurry(ctx, w, p, "deleting"))
 	if err != nil {
 		return nil, err
 	}

@@ -155,7 +155,7 @@ func (m *move) fail(ctx context.Context, err error) error {
 	if done && left == nil {
 		return nil
 	}
-	return errors.Join(err, left)
+	return m.op.unsettled(err, left)
 }
 
 // commit runs the two transactions under both locks. An error means that neither
@@ -184,7 +184,7 @@ func (m *move) commit(ctx context.Context) (rowCounts, error) {
 		return nil, err
 	}
 	ctx = context.WithoutCancel(ctx) // committed: there is no way back but the end
-	removed, err := source.removeRows(ctx, m.p.ref.ID)
+	removed, err := source.removeRows(ctx, m.p.ref.ID, nil)
 	if err == nil {
 		err = source.commit(ctx)
 	}
@@ -192,8 +192,13 @@ func (m *move) commit(ctx context.Context) (rowCounts, error) {
 		return removed, nil
 	}
 	_ = source.close()
-	if back := m.b.withdraw(ctx, m.op); back != nil {
-		return nil, errors.Join(err, back)
+	// What was met may be over, so forward is tried again, and then back.
+	done, again := m.b.settleMove(ctx, m.op)
+	if done && again == nil {
+		return removed, nil
+	}
+	if again != nil {
+		err = errors.Join(err, m.b.withdraw(ctx, m.op))
 	}
 	return nil, err
 }
@@ -208,8 +213,8 @@ func (m *move) insertInto(source *writer) func(context.Context, *writer) error {
 			return err
 		}
 		t := &transplant{w: w, from: source.schema, fromID: m.p.ref.ID, toID: m.op.NewID, media: m.texts}
-		if !m.force {
-			t.hurry = m.b.someoneWaits(ctx, source, w)
+		if !m.force && m.b.someoneWaits(ctx, source, w) {
+			t.hurry = &hurry{w: w, in: "src", doing: "moving", share: moveShare}
 		}
 		copied, err := t.run(ctx)
 		if err != nil || copied["pending_uploads"] == 0 {
@@ -281,6 +286,9 @@ func (b *Backend) publishTarget(ctx context.Context, op *operation, work func(co
 	}
 	// Closing has brought everything into the one file and removed its WAL.
 	if _, err := os.Lstat(path + "-wal"); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := b.writeBack(ctx, path); err != nil { // says why
+			return err
+		}
 		return trackio.Errorf(trackio.ErrUnavailable, "%s could not be completed: its WAL was not written back", path).
 			WithHint("try again")
 	}

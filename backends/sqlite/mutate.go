@@ -32,6 +32,7 @@ type plan struct {
 	revision string
 	rows     rowCounts
 	media    *runMedia
+	force    bool
 }
 
 // planChange reads what a change of a run needs to know. An unknown run is
@@ -64,7 +65,7 @@ func (b *Backend) planChange(ctx context.Context, ref trackio.RunRef, g guard) (
 func (b *Backend) planNow(ctx context.Context, ref trackio.RunRef, guard guard) (*plan, error) {
 	var p *plan
 	err := b.readVisible(ctx, ref.Project, func(s *snapshot, gone goneRuns) error {
-		p = &plan{ref: ref, key: s.schema.key}
+		p = &plan{ref: ref, key: s.schema.key, force: guard.force}
 		first, err := oldest(ctx, s, s.schema, ref.ID)
 		if err != nil {
 			return err

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/trackio-go/trackio/trackio"
 )
@@ -21,9 +20,7 @@ type transplant struct {
 	toID   string
 	// media gives each reference its new file_path, nil when none changes.
 	media map[string]string
-	// hurry: somebody is waiting for the lock, so a copy that would take longer
-	// than lockBudget is refused.
-	hurry bool
+	hurry *hurry
 }
 
 // run copies every table and returns how many rows each got. Row order, ids of
@@ -130,7 +127,7 @@ func (t *transplant) copyTable(ctx context.Context, source, target *table) (int6
 	}
 	query := fmt.Sprintf("INSERT INTO main.%s (%s) SELECT %s FROM src.%s",
 		quote(target.name), strings.Join(into, ", "), strings.Join(values, ", "), quote(source.name))
-	n, err := t.insert(ctx, source, query, append(args, t.fromID))
+	n, err := t.insert(ctx, source, query, args)
 	if errors.Is(err, trackio.ErrConflict) && strings.Contains(err.Error(), "UNIQUE") {
 		return 0, trackio.Errorf(trackio.ErrConflict, "rows of run %q are in %s already, under another run: %w", t.fromID, t.w.path, err).
 			WithHint("an earlier move by another program may have left a copy there; delete the copy that is not wanted")
@@ -138,52 +135,14 @@ func (t *transplant) copyTable(ctx context.Context, source, target *table) (int6
 	return n, err
 }
 
-const (
-	// sampleRows are copied first, to see how long the others will take.
-	sampleRows = 5000
-	// deleteShare is how much longer a move takes than its copy: the rows are
-	// deleted as well, within the same hold of the locks.
-	deleteShare = 2
-)
-
 // insert runs the copying statement in the order of the rows. Their numbers are
 // sorted alone, in a subquery: rows that went through a sorter with all they hold
 // would take more memory, and be copied twice.
 func (t *transplant) insert(ctx context.Context, source *table, query string, args []any) (int64, error) {
-	ofRun := fmt.Sprintf("SELECT rowid FROM src.%s WHERE %s = ?", quote(source.name), source.key)
-	copied := func(condition string, border ...any) (int64, error) {
-		return t.w.exec(ctx, query+" WHERE rowid IN ("+ofRun+condition+") ORDER BY rowid", append(slices.Clone(args), border...)...)
-	}
-	if !t.hurry {
-		return copied("")
-	}
-	var total int64
-	counting := fmt.Sprintf("SELECT count(*) FROM src.%s WHERE %s = ?", quote(source.name), source.key)
-	if err := t.w.QueryRowContext(ctx, counting, t.fromID).Scan(&total); err != nil {
-		return 0, wrapErr(cause(ctx, err), "read", t.w.path)
-	}
-	if total <= 2*sampleRows {
-		return copied("")
-	}
-	var border int64
-	sampling := fmt.Sprintf("%s ORDER BY rowid LIMIT 1 OFFSET %d", ofRun, sampleRows-1)
-	if err := t.w.QueryRowContext(ctx, sampling, t.fromID).Scan(&border); err != nil {
-		return 0, wrapErr(cause(ctx, err), "read", t.w.path)
-	}
-	start := time.Now()
-	// +: the index of the runs finds the rows, not their numbers.
-	first, err := copied(" AND +rowid <= ?", border)
-	if err != nil {
-		return 0, err
-	}
-	estimate := time.Duration(float64(time.Since(start)) / sampleRows * float64(total) * deleteShare)
-	if estimate > lockBudget {
-		return 0, trackio.Errorf(trackio.ErrConflict, "moving %d rows of %s would hold the project's lock for about %s, and a training process is writing to the project: it would lose rows",
-			total, source.name, estimate.Round(time.Second)).
-			WithHint("move the run when the training has ended, or force it")
-	}
-	rest, err := copied(" AND +rowid > ?", border)
-	return first + rest, err
+	return t.hurry.over(ctx, source, t.fromID, func(where string, ofRun ...any) (int64, error) {
+		rows := fmt.Sprintf("SELECT rowid FROM src.%s WHERE %s", quote(source.name), where)
+		return t.w.exec(ctx, query+" WHERE rowid IN ("+rows+") ORDER BY rowid", append(slices.Clone(args), ofRun...)...)
+	})
 }
 
 // payloads are the columns that can hold media references, by table.
@@ -304,14 +263,16 @@ func (t *transplant) eachBatch(ctx context.Context, query, update string, change
 // removeRows deletes the run's rows from a writer's database. Artifacts are the
 // project's and stay; the links of the run to them go, and versions that it made
 // no longer name it.
-func (w *writer) removeRows(ctx context.Context, id string) (rowCounts, error) {
+func (w *writer) removeRows(ctx context.Context, id string, h *hurry) (rowCounts, error) {
 	removed := rowCounts{}
 	for _, name := range runTables {
 		t := w.schema.table(name)
 		if t == nil {
 			continue
 		}
-		n, err := w.exec(ctx, fmt.Sprintf("DELETE FROM main.%s WHERE %s = ?", quote(name), t.key), id)
+		n, err := h.over(ctx, t, id, func(where string, ofRun ...any) (int64, error) {
+			return w.exec(ctx, fmt.Sprintf("DELETE FROM main.%s WHERE %s", quote(name), where), ofRun...)
+		})
 		if err != nil {
 			return nil, err
 		}

@@ -181,7 +181,7 @@ func (b *Backend) removeRun(ctx context.Context, ref trackio.RunRef) error {
 		return err
 	}
 	defer w.close()
-	if _, err := w.removeRows(ctx, ref.ID); err != nil {
+	if _, err := w.removeRows(ctx, ref.ID, nil); err != nil {
 		return err
 	}
 	return w.commit(ctx)

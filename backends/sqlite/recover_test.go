@@ -64,7 +64,7 @@ func interruptMove(t *testing.T, b *Backend, ref trackio.RunRef, target string, 
 	if point == afterTarget {
 		return
 	}
-	_, err = source.removeRows(ctx, ref.ID)
+	_, err = source.removeRows(ctx, ref.ID, nil)
 	must(err)
 	must(source.commit(ctx))
 }

@@ -66,12 +66,16 @@ func (b *Backend) renameRun(ctx context.Context, p *plan, newID, name string) er
 				WithHint("the project was written by an old Trackio, which knows runs by their names alone; choose another name")
 		}
 	}
+	h := b.inHurry(ctx, w, p, "renaming")
 	for _, table := range append(runTables[:], "run_artifact_links") {
 		t := w.schema.table(table)
 		if t == nil {
 			continue
 		}
-		if _, err := w.exec(ctx, fmt.Sprintf("UPDATE main.%s SET run_name = ? WHERE %s = ?", quote(table), t.key), name, p.ref.ID); err != nil {
+		_, err := h.over(ctx, t, p.ref.ID, func(where string, ofRun ...any) (int64, error) {
+			return w.exec(ctx, fmt.Sprintf("UPDATE main.%s SET run_name = ? WHERE %s", quote(table), where), append([]any{name}, ofRun...)...)
+		})
+		if err != nil {
 			return err
 		}
 	}
