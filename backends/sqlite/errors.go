@@ -54,6 +54,8 @@ func classify(err error) (hint string, kind error) {
 		return "a writer was interrupted; let Trackio open the project once with write access", trackio.ErrUnavailable
 	case sqlite3.SQLITE_IOERR_NOMEM:
 		return "", trackio.ErrUnavailable
+	case sqlite3.SQLITE_IOERR_SHMSIZE:
+		return "the disk is full, or fails: the file -shm beside the database could not grow", trackio.ErrUnavailable
 	}
 	switch e.Code() & 0xff {
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL:

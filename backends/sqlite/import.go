@@ -107,7 +107,7 @@ func (b *Backend) commitImport(ctx context.Context, op *operation, staged *stagi
 	if done && left == nil {
 		return nil
 	}
-	return errors.Join(err, left)
+	return op.unsettled(err, left)
 }
 
 // commitStaged runs the transaction; reached says that it was begun.

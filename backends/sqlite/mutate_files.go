@@ -96,6 +96,11 @@ func (m *mediaTree) copy(ctx context.Context, source *mediaTree, from, to string
 	if err != nil {
 		return err
 	}
+	defer func() {
+		if err != nil {
+			_ = m.root.Remove(filepath.FromSlash(to)) // made here, and by nobody else
+		}
+	}()
 	back, err := m.root.Open(filepath.FromSlash(to))
 	if err != nil {
 		return wrapErr(err, "read media file", to)
@@ -222,6 +227,7 @@ func (p *placing) all(ctx context.Context, source *mediaTree, files []opFile) er
 			return errMovedOn
 		}
 		if err != nil {
+			p.tree.prune(f.To) // directories may have been made for it
 			return err
 		}
 		p.made = append(p.made, f.To)

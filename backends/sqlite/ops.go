@@ -142,6 +142,17 @@ func (b *Backend) end(op *operation) error {
 	return nil
 }
 
+// unsettled returns the error of a change that met err, when left kept it from
+// being finished or undone at once; nil for left leaves err as it is.
+func (op *operation) unsettled(err, left error) error {
+	kind := trackio.KindOf(err)
+	if left == nil || kind == nil {
+		return errors.Join(err, left)
+	}
+	return trackio.Errorf(kind, "%s and is not settled yet: %w", op, errors.Join(err, left)).
+		WithHint("put right what stood in its way, then run `trackio doctor --fix`, which finishes or undoes it, as the next change does")
+}
+
 // abandon leaves the journal where it is, for recovery to take up.
 func (op *operation) abandon() { op.lock.release() }
 

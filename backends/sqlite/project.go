@@ -123,23 +123,31 @@ func (b *Backend) isStaged(op *operation) bool {
 // checkpoint brings the database into its one file, so that a renaming of that
 // takes everything along.
 func (b *Backend) checkpoint(ctx context.Context, project string) error {
-	w, err := b.openWriter(ctx, b.db(project), false)
+	busy, err := b.writeBack(ctx, b.db(project))
 	if err != nil {
 		return err
 	}
-	defer w.close()
-	if err := w.commit(ctx); err != nil { // nothing was written: this ends the transaction
-		return err
-	}
-	var busy, frames, moved int64
-	if err := w.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &frames, &moved); err != nil {
-		return wrapErr(cause(ctx, err), "write", w.path)
-	}
-	if busy != 0 {
+	if busy {
 		return trackio.Errorf(trackio.ErrConflict, "project %q is being read by another process; it was not deleted", project).
 			WithHint("close what shows it, such as a dashboard, and try again")
 	}
 	return nil
+}
+
+// writeBack brings the WAL of the database at path into it. busy means that it
+// was not possible because the database is being read.
+func (b *Backend) writeBack(ctx context.Context, path string) (busy bool, err error) {
+	w, err := b.openWriter(ctx, path, false)
+	if err != nil {
+		return false, err
+	}
+	defer w.close()
+	if err := w.commit(ctx); err != nil { // nothing was written: this ends the transaction
+		return false, err
+	}
+	var frames, moved int64
+	err = w.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &frames, &moved)
+	return busy, wrapErr(cause(ctx, err), "write", path)
 }
 
 // takeFiles moves the directories of a project whose database is out of sight
