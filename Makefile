@@ -11,7 +11,7 @@ LDFLAGS  = -s -w -X main.version=$(VERSION)
 
 export CGO_ENABLED := 0
 
-.PHONY: all build test kill race trainer bench microbench lint fmt check-fmt buf-lint generate check-generated generators cross tidy check-tidy clean
+.PHONY: all build test kill race trainer endurance bench microbench lint fmt check-fmt buf-lint generate check-generated generators cross tidy check-tidy clean
 
 all: build test
 
@@ -31,6 +31,9 @@ race: ## what runs concurrently, under the race detector, which needs a C compil
 
 trainer: ## beside processes that train as Python's do; TRACKIO_TRAINER_SECONDS=60
 	$(GO) test -tags trainer -v -count=1 -timeout 15m ./tests/trainer
+
+endurance: ## ten thousand operations in one process, after which nothing is left
+	$(GO) test -tags endurance -v -count=1 -timeout 15m ./tests/endurance
 
 bench: ## the figures of the release, which fail above their limits; needs sqlite3
 	$(GO) run ./tests/bench
