@@ -49,3 +49,12 @@ func syncFile(path string) error {
 	}
 	return errors.Join(f.Sync(), f.Close())
 }
+
+// renameChecked renames a file to a name that is free, where the system cannot do
+// both at once. The caller holds the lock of whoever else makes that name.
+func renameChecked(from, to string) error {
+	if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(fs.ErrExist, err)
+	}
+	return os.Rename(from, to)
+}

@@ -2,10 +2,23 @@ package sqlite
 
 import (
 	"bufio"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
+
+// renameNew renames a file to a name that is free; one that is taken is
+// fs.ErrExist, and stays what it is.
+func renameNew(from, to string) error {
+	err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) { // not on this file system
+		return renameChecked(from, to)
+	}
+	return err
+}
 
 // filesystemOf returns the type of the file system that a directory is on, "" if
 // it cannot be told. It is the mount with the longest path above the directory.

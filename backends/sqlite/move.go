@@ -296,6 +296,9 @@ func (b *Backend) publishTarget(ctx context.Context, op *operation, work func(co
 		return wrapErr(err, "write", path)
 	}
 	err = os.Link(path, b.db(op.Target))
+	if err != nil && !errors.Is(err, fs.ErrExist) { // a file system without hard links
+		err = renameNew(path, b.db(op.Target))
+	}
 	if errors.Is(err, fs.ErrExist) {
 		return errors.Join(errTargetAppeared, os.Remove(path))
 	}

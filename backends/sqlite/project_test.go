@@ -62,8 +62,8 @@ func TestDeleteProject(t *testing.T) {
 // wholeStream is a run with one row and one file.
 func wholeStream() func(yield func(trackio.Record, error) bool) {
 	return func(yield func(trackio.Record, error) bool) {
-		for r := range failingStream(nil) {
-			if r != nil && !yield(r, nil) {
+		for r, err := range failingStream(nil) {
+			if r != nil && !yield(r, err) {
 				return
 			}
 		}
@@ -210,5 +210,23 @@ func TestExamineBrokenDatabases(t *testing.T) {
 	}
 	if !slices.Equal(got, []string{"garbage", "link"}) {
 		t.Errorf("findings about %v", got)
+	}
+}
+
+func TestRenameToAFreeName(t *testing.T) {
+	for name, rename := range map[string]func(from, to string) error{"at once": renameNew, "checked": renameChecked} {
+		dir := t.TempDir()
+		from, to := filepath.Join(dir, "from"), filepath.Join(dir, "to")
+		writeFile(t, from, "new")
+		writeFile(t, to, "old")
+		if err := rename(from, to); !errors.Is(err, os.ErrExist) {
+			t.Errorf("%s: over a file: %v", name, err)
+		}
+		if data, err := os.ReadFile(to); err != nil || string(data) != "old" {
+			t.Errorf("%s: it is %q now: %v", name, data, err)
+		}
+		if err := rename(from, to+"2"); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
