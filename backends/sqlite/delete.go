@@ -77,7 +77,12 @@ func (b *Backend) deleteRows(ctx context.Context, p *plan) (rowCounts, error) {
 	if err := b.checkRevision(ctx, w, p); err != nil {
 		return nil, err
 	}
-	removed, err := w.removeRows(ctx, p.ref.ID, b.inHurry(ctx, w, p, "deleting"))
+	var removed rowCounts
+	h := b.inHurry(ctx, w, p, "deleting")
+	err = h.within(ctx, func(ctx context.Context) (err error) {
+		removed, err = w.removeRows(ctx, p.ref.ID, h)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ type hurry struct {
 	doing string // for the message: "moving"
 	// share is how much longer than the statements themselves the lock is held.
 	share float64
+	until time.Time // the statements have to be done
 }
 
 const (
@@ -24,7 +25,7 @@ const (
 	sampleRows = 5000
 	// moveShare: the rows that were copied are deleted as well, within the same
 	// hold of the locks.
-	moveShare = 2
+	moveShare = 2.5
 	// changeShare: what was changed is written to the WAL, and from there to the
 	// database.
 	changeShare = 1.5
@@ -36,7 +37,28 @@ func (b *Backend) inHurry(ctx context.Context, w *writer, p *plan, doing string)
 	if p.force || !b.someoneWaits(ctx, w) {
 		return nil
 	}
-	return &hurry{w: w, in: "main", doing: doing, share: changeShare}
+	return b.newHurry(w, "main", doing, changeShare)
+}
+
+func (b *Backend) newHurry(w *writer, in, doing string, share float64) *hurry {
+	budget := time.Duration(float64(lockBudget) / share)
+	return &hurry{w: w, in: in, doing: doing, share: share, until: time.Now().Add(budget)}
+}
+
+// within does work, which must not be the commit, and gives it up when it takes
+// longer than was estimated, as on a machine that is busy with something else.
+func (h *hurry) within(ctx context.Context, work func(context.Context) error) error {
+	if h == nil {
+		return work(ctx)
+	}
+	limited, cancel := context.WithDeadline(ctx, h.until)
+	defer cancel()
+	err := work(limited)
+	if err == nil || ctx.Err() != nil || limited.Err() == nil {
+		return err
+	}
+	return trackio.Errorf(trackio.ErrConflict, "%s the run was given up: it would hold the project's lock for longer than %s, and a training process is writing to the project: it would lose rows",
+		h.doing, lockBudget).WithHint("try again when the training has ended, or force it")
 }
 
 // over calls do for the run's rows of a table: once for all of them or, to see

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -31,6 +32,15 @@ func TestHurry(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer w.close()
+			late := b.newHurry(w, "main", "deleting", 1e9) // it should have been done by now
+			err = late.within(t.Context(), func(ctx context.Context) error {
+				late.share = 0
+				_, err := w.removeRows(ctx, "x", late)
+				return err
+			})
+			if !errors.Is(err, trackio.ErrConflict) || !strings.Contains(err.Error(), "given up") || !strings.Contains(trackio.HintOf(err), "force") {
+				t.Fatalf("got %v (%s)", err, trackio.HintOf(err))
+			}
 			if _, err := w.removeRows(t.Context(), "x", &hurry{w: w, in: "main", doing: "deleting", share: 1e9}); !errors.Is(err, trackio.ErrConflict) ||
 				!strings.Contains(err.Error(), fmt.Sprintf("deleting %d rows of metrics", rows)) || !strings.Contains(trackio.HintOf(err), "force") {
 				t.Fatalf("got %v (%s)", err, trackio.HintOf(err))

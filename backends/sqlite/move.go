@@ -214,9 +214,13 @@ func (m *move) insertInto(source *writer) func(context.Context, *writer) error {
 		}
 		t := &transplant{w: w, from: source.schema, fromID: m.p.ref.ID, toID: m.op.NewID, media: m.texts}
 		if !m.force && m.b.someoneWaits(ctx, source, w) {
-			t.hurry = &hurry{w: w, in: "src", doing: "moving", share: moveShare}
+			t.hurry = m.b.newHurry(w, "src", "moving", moveShare)
 		}
-		copied, err := t.run(ctx)
+		var copied rowCounts
+		err := t.hurry.within(ctx, func(ctx context.Context) (err error) {
+			copied, err = t.run(ctx)
+			return err
+		})
 		if err != nil || copied["pending_uploads"] == 0 {
 			return err
 		}

@@ -67,12 +67,21 @@ func (b *Backend) renameRun(ctx context.Context, p *plan, newID, name string) er
 		}
 	}
 	h := b.inHurry(ctx, w, p, "renaming")
+	err = h.within(ctx, func(ctx context.Context) error { return w.renameRows(ctx, p.ref.ID, name, h) })
+	if err != nil {
+		return err
+	}
+	return w.commit(ctx)
+}
+
+// renameRows gives the rows of a run another name, and what else names it.
+func (w *writer) renameRows(ctx context.Context, id, name string, h *hurry) error {
 	for _, table := range append(runTables[:], "run_artifact_links") {
 		t := w.schema.table(table)
 		if t == nil {
 			continue
 		}
-		_, err := h.over(ctx, t, p.ref.ID, func(where string, ofRun ...any) (int64, error) {
+		_, err := h.over(ctx, t, id, func(where string, ofRun ...any) (int64, error) {
 			return w.exec(ctx, fmt.Sprintf("UPDATE main.%s SET run_name = ? WHERE %s", quote(table), where), append([]any{name}, ofRun...)...)
 		})
 		if err != nil {
@@ -81,9 +90,9 @@ func (b *Backend) renameRun(ctx context.Context, p *plan, newID, name string) er
 	}
 	if t := w.schema.tables["artifact_versions"]; t != nil && t.has["producer_"+w.schema.key] {
 		query := fmt.Sprintf("UPDATE main.artifact_versions SET producer_run_name = ? WHERE producer_%s = ?", w.schema.key)
-		if _, err := w.exec(ctx, query, name, p.ref.ID); err != nil {
+		if _, err := w.exec(ctx, query, name, id); err != nil {
 			return err
 		}
 	}
-	return w.commit(ctx)
+	return nil
 }

@@ -121,7 +121,11 @@ func (t *trainer) send(batch []row) {
 	begun := time.Now()
 	number := t.report.Batches
 	t.report.Batches++
-	if err := errors.Join(t.locked(t.initDB), t.locked(func(db *sql.DB) error { return t.insert(db, batch) })); err != nil {
+	err := t.locked(t.initDB)
+	if err == nil {
+		err = t.locked(func(db *sql.DB) error { return t.insert(db, batch) })
+	}
+	if err != nil {
 		t.report.Lost = append(t.report.Lost, number)
 		t.report.Errors = append(t.report.Errors, err.Error())
 		return
