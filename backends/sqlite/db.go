@@ -160,9 +160,21 @@ func (b *Backend) openReadVia(ctx context.Context, project string, locks bool) (
 		if stale := s.check(); stale != nil {
 			return nil, stale
 		}
-		return nil, located(err, path)
+		return nil, located(takenAway(err, path), path)
 	}
 	return s, nil
+}
+
+// takenAway turns an error that SQLite met into errStale when the database has
+// gone meanwhile, with its project: then a fresh look says so.
+func takenAway(err error, path string) error {
+	var e *sqlite.Error
+	if errors.As(err, &e) {
+		if _, gone := os.Stat(path); errors.Is(gone, fs.ErrNotExist) {
+			return errStale
+		}
+	}
+	return err
 }
 
 // find returns the path of a project's database with symbolic links resolved,
@@ -329,7 +341,7 @@ func (b *Backend) readOnce(ctx context.Context, project string, locks bool, do f
 	if stale := s.check(); stale != nil {
 		return stale // whatever do found, it may have been torn
 	}
-	return located(err, s.path)
+	return located(takenAway(err, s.path), s.path)
 }
 
 // located is wrapErr for what was read from a database; damage that was found in

@@ -153,7 +153,7 @@ func (e *exporter) open(look func(*snapshot) error) error {
 		snap, err := e.b.openReadVia(e.ctx, e.ref.Project, try == readTries)
 		if err == nil {
 			e.snap = snap
-			err = located(look(snap), snap.path)
+			err = located(takenAway(look(snap), snap.path), snap.path)
 			if stale := snap.check(); stale != nil {
 				err = stale
 			}

@@ -45,6 +45,13 @@ func (b *Backend) newHurry(w *writer, in, doing string, share float64) *hurry {
 	return &hurry{w: w, in: in, doing: doing, share: share, until: time.Now().Add(budget)}
 }
 
+func (h *hurry) hint() string {
+	if h.doing == "importing" { // which nothing forces
+		return "import it into another project, and move it here when the training has ended"
+	}
+	return "try again when the training has ended, or force it"
+}
+
 // within does work, which must not be the commit, and gives it up when it takes
 // longer than was estimated, as on a machine that is busy with something else.
 func (h *hurry) within(ctx context.Context, work func(context.Context) error) error {
@@ -58,7 +65,7 @@ func (h *hurry) within(ctx context.Context, work func(context.Context) error) er
 		return err
 	}
 	return trackio.Errorf(trackio.ErrConflict, "%s the run was given up: it would hold the project's lock for longer than %s, and a training process is writing to the project: it would lose rows",
-		h.doing, lockBudget).WithHint("try again when the training has ended, or force it")
+		h.doing, lockBudget).WithHint("%s", h.hint())
 }
 
 // over calls do for the run's rows of a table: once for all of them or, to see
@@ -92,7 +99,7 @@ func (h *hurry) over(ctx context.Context, t *table, id string, do func(where str
 	if estimate > lockBudget {
 		return 0, trackio.Errorf(trackio.ErrConflict, "%s %d rows of %s would hold the project's lock for about %s, and a training process is writing to the project: it would lose rows",
 			h.doing, total, t.name, estimate.Round(time.Second)).
-			WithHint("try again when the training has ended, or force it")
+			WithHint("%s", h.hint())
 	}
 	rest, err := do(ofRun+" AND +rowid > ?", id, border)
 	return first + rest, err

@@ -139,8 +139,13 @@ func (b *Backend) commitStaged(ctx context.Context, op *operation, staged *stagi
 			return err
 		}
 		t := &transplant{w: w, from: staged.schema, fromID: ref.ID, toID: ref.ID, media: staged.moved}
-		_, err = t.run(ctx)
-		return err
+		if b.someoneWaits(ctx, w) {
+			t.hurry = b.newHurry(w, "src", "importing", changeShare)
+		}
+		return t.hurry.within(ctx, func(ctx context.Context) error {
+			_, err := t.run(ctx)
+			return err
+		})
 	})
 	return !refused, err
 }
