@@ -73,7 +73,7 @@ func tryLongMove(t *testing.T, dir string, b *sqlite.Backend, v *victim) (refuse
 // isTooLong: refused by an estimate, or given up because that was too low.
 func isTooLong(err error, doing string, rows int) bool {
 	text := fmt.Sprint(err)
-	return errors.Is(err, trackio.ErrConflict) && strings.Contains(trackio.HintOf(err), "force") &&
+	return errors.Is(err, trackio.ErrConflict) && strings.Contains(trackio.HintOf(err), "when the training has ended") &&
 		(strings.Contains(text, fmt.Sprintf("%s %d rows", doing, rows)) && strings.Contains(text, "for about ") || strings.Contains(text, doing+" the run was given up"))
 }
 
@@ -90,6 +90,15 @@ func TestLongChanges(t *testing.T) {
 		addVictim(t, dir, v, 5)
 	}
 	run := startTraining(t, dir, "alpha", "train", "live")
+	aside := &victim{project: "gamma", name: "aside", id: "aside", rows: 1_500_000}
+	addVictim(t, dir, aside, 5)
+	begun := time.Now()
+	_, err := b.ImportRun(t.Context(), trackio.RunRef{Project: "alpha", ID: aside.id}, b.ExportRun(t.Context(), trackio.RunRef{Project: "gamma", ID: aside.id}, trackio.ExportOptions{}))
+	if err != nil && !isTooLong(err, "importing", aside.rows) {
+		t.Errorf("importing: %v (%s)", err, trackio.HintOf(err))
+	}
+	t.Logf("importing %d rows: %v after %v", aside.rows, err, time.Since(begun).Round(time.Millisecond))
+	imported := err == nil
 	changed := map[string]bool{}
 	for _, v := range runs {
 		ref := trackio.RunRef{Project: "alpha", ID: v.id}
@@ -118,6 +127,9 @@ func TestLongChanges(t *testing.T) {
 		t.Errorf("%d rows found, longest wait %v", found, r.Wait)
 	}
 	t.Logf("longest wait of the trainer for a lock %v", r.Wait.Round(time.Millisecond))
+	if _, err := b.GetRun(t.Context(), trackio.RunRef{Project: "alpha", ID: aside.id}); imported != (err == nil) || err != nil && !errors.Is(err, trackio.ErrNotFound) {
+		t.Errorf("imported %v, and yet: %v", imported, err)
+	}
 	for _, v := range runs {
 		info, err := b.GetRun(t.Context(), trackio.RunRef{Project: "alpha", ID: v.id})
 		switch {
