@@ -138,7 +138,11 @@ func (b *Backend) commitStaged(ctx context.Context, op *operation, staged *stagi
 		if err := w.attach(ctx, staged.path); err != nil {
 			return err
 		}
-		t := &transplant{w: w, from: staged.schema, fromID: ref.ID, toID: ref.ID, media: staged.moved}
+		want, err := tableCounts(ctx, w, "src", staged.schema, ref.ID)
+		if err != nil {
+			return wrapErr(cause(ctx, err), "read", staged.path)
+		}
+		t := &transplant{w: w, from: staged.schema, fromID: ref.ID, toID: ref.ID, want: want, media: staged.moved}
 		if b.someoneWaits(ctx, w) {
 			t.hurry = b.newHurry(w, "src", "importing", changeShare)
 		}

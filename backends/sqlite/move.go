@@ -179,12 +179,15 @@ func (m *move) commit(ctx context.Context) (rowCounts, error) {
 	if err := m.media.check(); err != nil {
 		return nil, err
 	}
+	waited := !m.force && m.b.someoneWaits(ctx, source)
+	gone := startRemoval(ctx, source, m.p.ref.ID)
+	defer gone.stop()
 	m.reached = true
-	if err := m.b.commitTarget(ctx, m.op, m.insertInto(source)); err != nil {
+	if err := m.b.commitTarget(ctx, m.op, m.insertInto(source, gone, waited)); err != nil {
 		return nil, err
 	}
 	ctx = context.WithoutCancel(ctx) // committed: there is no way back but the end
-	removed, err := source.removeRows(ctx, m.p.ref.ID, nil)
+	removed, err := gone.wait()
 	if err == nil {
 		err = source.commit(ctx)
 	}
@@ -203,8 +206,9 @@ func (m *move) commit(ctx context.Context) (rowCounts, error) {
 	return nil, err
 }
 
-// insertInto returns the work of the target's transaction.
-func (m *move) insertInto(source *writer) func(context.Context, *writer) error {
+// insertInto returns the work of the target's transaction. waited: somebody
+// waits for the source's lock.
+func (m *move) insertInto(source *writer, gone *removal, waited bool) func(context.Context, *writer) error {
 	return func(ctx context.Context, w *writer) error {
 		if err := checkRoom(ctx, w, w.schema, m.p, m.op.Target, m.op.NewID); err != nil {
 			return err
@@ -212,8 +216,8 @@ func (m *move) insertInto(source *writer) func(context.Context, *writer) error {
 		if err := w.attach(ctx, source.path); err != nil {
 			return err
 		}
-		t := &transplant{w: w, from: source.schema, fromID: m.p.ref.ID, toID: m.op.NewID, media: m.texts}
-		if !m.force && m.b.someoneWaits(ctx, source, w) {
+		t := &transplant{w: w, from: source.schema, fromID: m.p.ref.ID, toID: m.op.NewID, want: m.p.rows, media: m.texts}
+		if waited || !m.force && m.b.someoneWaits(ctx, w) {
 			t.hurry = m.b.newHurry(w, "src", "moving", moveShare)
 		}
 		var copied rowCounts
@@ -221,10 +225,13 @@ func (m *move) insertInto(source *writer) func(context.Context, *writer) error {
 			copied, err = t.run(ctx)
 			return err
 		})
-		if err != nil || copied["pending_uploads"] == 0 {
-			return err
+		if err == nil && copied["pending_uploads"] > 0 {
+			err = m.moveUploads(ctx, w)
 		}
-		return m.moveUploads(ctx, w)
+		if err == nil && gone.beside {
+			_, err = gone.wait() // what the source cannot do is known before the commit
+		}
+		return err
 	}
 }
 

@@ -18,6 +18,7 @@ type transplant struct {
 	from   *schema // of src
 	fromID string
 	toID   string
+	want   rowCounts // the run's rows in src
 	// media gives each reference its new file_path, nil when none changes.
 	media map[string]string
 	hurry *hurry
@@ -27,13 +28,9 @@ type transplant struct {
 // logs and alerts, space ids, stamps and payload bytes stay; only the run's id
 // and the media references may change.
 func (t *transplant) run(ctx context.Context) (rowCounts, error) {
-	want, err := tableCounts(ctx, t.w, "src", t.from, t.fromID)
-	if err != nil {
-		return nil, err
-	}
 	got := rowCounts{}
 	for _, name := range runTables {
-		if want[name] == 0 {
+		if t.want[name] == 0 {
 			continue
 		}
 		target, err := t.prepare(ctx, name)
@@ -43,8 +40,8 @@ func (t *transplant) run(ctx context.Context) (rowCounts, error) {
 		if got[name], err = t.copyTable(ctx, t.from.table(name), target); err != nil {
 			return nil, err
 		}
-		if got[name] != want[name] {
-			return nil, trackio.Errorf(trackio.ErrDataLoss, "%d of %d rows of %s were copied into %s", got[name], want[name], name, t.w.path).
+		if got[name] != t.want[name] {
+			return nil, trackio.Errorf(trackio.ErrDataLoss, "%d of %d rows of %s were copied into %s", got[name], t.want[name], name, t.w.path).
 				WithHint("nothing was changed; check the database with: sqlite3 FILE 'PRAGMA integrity_check'")
 		}
 	}

@@ -17,6 +17,7 @@ type writer struct {
 	path    string
 	schema  *schema
 	open    bool // a transaction is under way
+	wal     bool // the database has a write-ahead log
 	release func()
 }
 
@@ -64,6 +65,11 @@ func (w *writer) begin(ctx context.Context, mode string, settings []string) (err
 		}
 	}
 	w.open = true
+	var journal string
+	if err := w.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&journal); err != nil {
+		return err
+	}
+	w.wal = journal == "wal"
 	w.schema, err = readSchema(ctx, w)
 	return err
 }

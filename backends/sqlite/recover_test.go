@@ -60,11 +60,13 @@ func interruptMove(t *testing.T, b *Backend, ref trackio.RunRef, target string, 
 	source, err := b.openWriter(ctx, b.db(ref.Project), false)
 	must(err)
 	defer source.close()
-	must(b.commitTarget(ctx, m.op, m.insertInto(source)))
+	gone := startRemoval(ctx, source, ref.ID)
+	defer gone.stop()
+	must(b.commitTarget(ctx, m.op, m.insertInto(source, gone, false)))
 	if point == afterTarget {
 		return
 	}
-	_, err = source.removeRows(ctx, ref.ID, nil)
+	_, err = gone.wait()
 	must(err)
 	must(source.commit(ctx))
 }
