@@ -268,6 +268,41 @@ const (
 	FindingOperation = "interrupted-operation" // a change was begun and not ended
 )
 
+// Collector is the optional capability to remove what is of no use to anybody:
+// what interrupted changes, or copies that came to nothing, have left in a
+// storage and no run refers to.
+type Collector interface {
+	// Collect removes such things and yields each after it was removed, in no
+	// order that can be relied on; with opts.DryRun it changes nothing and yields
+	// what it would remove. What a run refers to is never touched. It is safe
+	// while others read and write, whatever opts.Grace: an import under way whose
+	// data is collected fails with [ErrConflict] and leaves nothing. An error ends
+	// it, and so does leaving the loop: what was yielded before is gone, and does
+	// not come again.
+	Collect(ctx context.Context, opts CollectOptions) iter.Seq2[Garbage, error]
+}
+
+// CollectOptions says what may be collected.
+type CollectOptions struct {
+	Grace  time.Duration // what is younger is left alone; 0 takes everything
+	DryRun bool          // change nothing
+}
+
+// Garbage is one thing that no run refers to.
+type Garbage struct {
+	Kind    string    // what sort of thing, such as "import": stable, for programs
+	Name    string    // which one, as the storage knows it
+	Since   time.Time // when it came to be, as far as the storage knows
+	Objects int64     // how many objects or files it consists of
+	Bytes   int64     // and their size
+}
+
+// The kinds of garbage that are known to the core; backends may have others.
+const (
+	GarbageImport     = "import"     // the data of an import that no run refers to, or not any more
+	GarbageCheckpoint = "checkpoint" // a copy of the state that a newer one replaces
+)
+
 // As finds an optional capability of a backend. It looks through wrappers: one
 // that has a method As(any) bool answers for itself, as [errors.As] would ask.
 func As[C any](b Backend) (C, bool) {

@@ -14,10 +14,11 @@
 //
 //   - Every promise of [trackio.Backend] and of the capabilities [trackio.Mover],
 //     [trackio.Renamer], [trackio.AlertLister], [trackio.Summarizer],
-//     [trackio.ProjectDeleter] and [trackio.Examiner].
+//     [trackio.ProjectDeleter], [trackio.Examiner] and [trackio.Collector].
 //   - An import, a deletion (of a run or a project), a move and a rename each
 //     happen under one lock, at once: nobody sees a part of them. So none is ever
-//     interrupted, and an examination has nothing to find.
+//     interrupted, and there is nothing for an examination to find, nor anything
+//     to collect.
 //   - A run whose newest row is younger than [LiveFor] counts as still written
 //     to, and one with rows that carry a space id as not delivered.
 //   - A project is forgotten with its last run.
@@ -73,6 +74,7 @@ var (
 	_ trackio.Summarizer     = (*Backend)(nil)
 	_ trackio.ProjectDeleter = (*Backend)(nil)
 	_ trackio.Examiner       = (*Backend)(nil)
+	_ trackio.Collector      = (*Backend)(nil)
 )
 
 // ListProjects yields the names of all projects in byte order.
@@ -269,6 +271,11 @@ func (b *Backend) SummarizeRun(ctx context.Context, ref trackio.RunRef) (trackio
 // Examine finds nothing: no operation on memory is ever interrupted.
 func (b *Backend) Examine(ctx context.Context, _ trackio.ExamineOptions) iter.Seq2[trackio.Finding, error] {
 	return listing(ctx, b, func() ([]trackio.Finding, error) { return nil, nil })
+}
+
+// Collect finds nothing: an import that fails has kept nothing.
+func (b *Backend) Collect(ctx context.Context, _ trackio.CollectOptions) iter.Seq2[trackio.Garbage, error] {
+	return listing(ctx, b, func() ([]trackio.Garbage, error) { return nil, nil })
 }
 
 // Close closes the handle; streams under way end with an error.
