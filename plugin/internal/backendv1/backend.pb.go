@@ -31,12 +31,12 @@
 // under trackio-note-bin, as UTF-8, once for each note.
 //
 // Giving up. A caller that gives up a read ends the call. A call that changes
-// something (ImportRun, DeleteRun, DeleteProject, MoveRun, RenameRun) is not
-// ended, so that nothing happens after it has returned: the host names such
+// something (ImportRun, DeleteRun, DeleteProject, MoveRun, RenameRun, Collect) is
+// not ended, so that nothing happens after it has returned: the host names such
 // calls, by trackio-call in their metadata, sends Cancel with that name, and
 // waits some seconds for the answer of the call itself: CANCELLED when nothing
-// has been changed, OK when it was done all the same. Without Cancel, or without
-// an answer, it ends the call.
+// has been changed (by Collect: nothing beyond what it sent), OK when it was done
+// all the same. Without Cancel, or without an answer, it ends the call.
 //
 // Life line. The host holds the call plugin.GRPCStdio/StreamStdio of go-plugin
 // open as long as it lives. When that call ends, or none has come within a
@@ -56,6 +56,7 @@ package backendv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -79,6 +80,7 @@ const (
 	Capability_CAPABILITY_SUMMARIZE      Capability = 4
 	Capability_CAPABILITY_DELETE_PROJECT Capability = 5
 	Capability_CAPABILITY_EXAMINE        Capability = 6
+	Capability_CAPABILITY_COLLECT        Capability = 7
 )
 
 // Enum value maps for Capability.
@@ -91,6 +93,7 @@ var (
 		4: "CAPABILITY_SUMMARIZE",
 		5: "CAPABILITY_DELETE_PROJECT",
 		6: "CAPABILITY_EXAMINE",
+		7: "CAPABILITY_COLLECT",
 	}
 	Capability_value = map[string]int32{
 		"CAPABILITY_UNSPECIFIED":    0,
@@ -100,6 +103,7 @@ var (
 		"CAPABILITY_SUMMARIZE":      4,
 		"CAPABILITY_DELETE_PROJECT": 5,
 		"CAPABILITY_EXAMINE":        6,
+		"CAPABILITY_COLLECT":        7,
 	}
 )
 
@@ -2450,6 +2454,184 @@ func (x *Finding) GetFixed() bool {
 	return false
 }
 
+type CollectRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is younger is left alone; absent or zero takes everything.
+	Grace         *durationpb.Duration `protobuf:"bytes,1,opt,name=grace,proto3" json:"grace,omitempty"`
+	DryRun        bool                 `protobuf:"varint,2,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CollectRequest) Reset() {
+	*x = CollectRequest{}
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CollectRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CollectRequest) ProtoMessage() {}
+
+func (x *CollectRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CollectRequest.ProtoReflect.Descriptor instead.
+func (*CollectRequest) Descriptor() ([]byte, []int) {
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *CollectRequest) GetGrace() *durationpb.Duration {
+	if x != nil {
+		return x.Grace
+	}
+	return nil
+}
+
+func (x *CollectRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+type CollectResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Garbage       []*Garbage             `protobuf:"bytes,1,rep,name=garbage,proto3" json:"garbage,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CollectResponse) Reset() {
+	*x = CollectResponse{}
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CollectResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CollectResponse) ProtoMessage() {}
+
+func (x *CollectResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CollectResponse.ProtoReflect.Descriptor instead.
+func (*CollectResponse) Descriptor() ([]byte, []int) {
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *CollectResponse) GetGarbage() []*Garbage {
+	if x != nil {
+		return x.Garbage
+	}
+	return nil
+}
+
+// Garbage is one thing that no run refers to.
+type Garbage struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What sort of thing, for programs, such as "import" or "checkpoint".
+	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	// Which one, as the storage knows it.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// When it came to be, ISO 8601; empty when it is not known.
+	Since string `protobuf:"bytes,3,opt,name=since,proto3" json:"since,omitempty"`
+	// How many objects or files it consists of, and their size.
+	Objects       int64 `protobuf:"varint,4,opt,name=objects,proto3" json:"objects,omitempty"`
+	Bytes         int64 `protobuf:"varint,5,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Garbage) Reset() {
+	*x = Garbage{}
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Garbage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Garbage) ProtoMessage() {}
+
+func (x *Garbage) ProtoReflect() protoreflect.Message {
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Garbage.ProtoReflect.Descriptor instead.
+func (*Garbage) Descriptor() ([]byte, []int) {
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *Garbage) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Garbage) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Garbage) GetSince() string {
+	if x != nil {
+		return x.Since
+	}
+	return ""
+}
+
+func (x *Garbage) GetObjects() int64 {
+	if x != nil {
+		return x.Objects
+	}
+	return 0
+}
+
+func (x *Garbage) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
 type CancelRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The value of trackio-call in the metadata of the call.
@@ -2460,7 +2642,7 @@ type CancelRequest struct {
 
 func (x *CancelRequest) Reset() {
 	*x = CancelRequest{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[35]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2472,7 +2654,7 @@ func (x *CancelRequest) String() string {
 func (*CancelRequest) ProtoMessage() {}
 
 func (x *CancelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[35]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2485,7 +2667,7 @@ func (x *CancelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequest.ProtoReflect.Descriptor instead.
 func (*CancelRequest) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{35}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *CancelRequest) GetCall() string {
@@ -2505,7 +2687,7 @@ type CancelResponse struct {
 
 func (x *CancelResponse) Reset() {
 	*x = CancelResponse{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[36]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2517,7 +2699,7 @@ func (x *CancelResponse) String() string {
 func (*CancelResponse) ProtoMessage() {}
 
 func (x *CancelResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[36]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2530,7 +2712,7 @@ func (x *CancelResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelResponse.ProtoReflect.Descriptor instead.
 func (*CancelResponse) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{36}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *CancelResponse) GetFound() bool {
@@ -2548,7 +2730,7 @@ type CloseRequest struct {
 
 func (x *CloseRequest) Reset() {
 	*x = CloseRequest{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[37]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2560,7 +2742,7 @@ func (x *CloseRequest) String() string {
 func (*CloseRequest) ProtoMessage() {}
 
 func (x *CloseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[37]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2573,7 +2755,7 @@ func (x *CloseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseRequest.ProtoReflect.Descriptor instead.
 func (*CloseRequest) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{37}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{40}
 }
 
 type CloseResponse struct {
@@ -2584,7 +2766,7 @@ type CloseResponse struct {
 
 func (x *CloseResponse) Reset() {
 	*x = CloseResponse{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[38]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2596,7 +2778,7 @@ func (x *CloseResponse) String() string {
 func (*CloseResponse) ProtoMessage() {}
 
 func (x *CloseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[38]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2609,7 +2791,7 @@ func (x *CloseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseResponse.ProtoReflect.Descriptor instead.
 func (*CloseResponse) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{38}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{41}
 }
 
 type ExportRunRequest struct {
@@ -2630,7 +2812,7 @@ type ExportRunRequest struct {
 
 func (x *ExportRunRequest) Reset() {
 	*x = ExportRunRequest{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[39]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2642,7 +2824,7 @@ func (x *ExportRunRequest) String() string {
 func (*ExportRunRequest) ProtoMessage() {}
 
 func (x *ExportRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[39]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2655,7 +2837,7 @@ func (x *ExportRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportRunRequest.ProtoReflect.Descriptor instead.
 func (*ExportRunRequest) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{39}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ExportRunRequest) GetRef() *RunRef {
@@ -2716,7 +2898,7 @@ type ExportRunResponse struct {
 
 func (x *ExportRunResponse) Reset() {
 	*x = ExportRunResponse{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[40]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2728,7 +2910,7 @@ func (x *ExportRunResponse) String() string {
 func (*ExportRunResponse) ProtoMessage() {}
 
 func (x *ExportRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[40]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2741,7 +2923,7 @@ func (x *ExportRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportRunResponse.ProtoReflect.Descriptor instead.
 func (*ExportRunResponse) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{40}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ExportRunResponse) GetFrame() *Frame {
@@ -2765,7 +2947,7 @@ type ImportRunRequest struct {
 
 func (x *ImportRunRequest) Reset() {
 	*x = ImportRunRequest{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[41]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2777,7 +2959,7 @@ func (x *ImportRunRequest) String() string {
 func (*ImportRunRequest) ProtoMessage() {}
 
 func (x *ImportRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[41]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2790,7 +2972,7 @@ func (x *ImportRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportRunRequest.ProtoReflect.Descriptor instead.
 func (*ImportRunRequest) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{41}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ImportRunRequest) GetRequest() isImportRunRequest_Request {
@@ -2861,7 +3043,7 @@ type ImportRunResponse struct {
 
 func (x *ImportRunResponse) Reset() {
 	*x = ImportRunResponse{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[42]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2873,7 +3055,7 @@ func (x *ImportRunResponse) String() string {
 func (*ImportRunResponse) ProtoMessage() {}
 
 func (x *ImportRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[42]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2886,7 +3068,7 @@ func (x *ImportRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportRunResponse.ProtoReflect.Descriptor instead.
 func (*ImportRunResponse) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{42}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ImportRunResponse) GetRun() *RunInfo {
@@ -2907,7 +3089,7 @@ type Abort struct {
 
 func (x *Abort) Reset() {
 	*x = Abort{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[43]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2919,7 +3101,7 @@ func (x *Abort) String() string {
 func (*Abort) ProtoMessage() {}
 
 func (x *Abort) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[43]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2932,7 +3114,7 @@ func (x *Abort) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Abort.ProtoReflect.Descriptor instead.
 func (*Abort) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{43}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Abort) GetKind() ErrorKind {
@@ -2982,7 +3164,7 @@ type Frame struct {
 
 func (x *Frame) Reset() {
 	*x = Frame{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[44]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2994,7 +3176,7 @@ func (x *Frame) String() string {
 func (*Frame) ProtoMessage() {}
 
 func (x *Frame) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[44]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3007,7 +3189,7 @@ func (x *Frame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Frame.ProtoReflect.Descriptor instead.
 func (*Frame) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{44}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Frame) GetFrame() isFrame_Frame {
@@ -3182,7 +3364,7 @@ type Header struct {
 
 func (x *Header) Reset() {
 	*x = Header{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[45]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3194,7 +3376,7 @@ func (x *Header) String() string {
 func (*Header) ProtoMessage() {}
 
 func (x *Header) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[45]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3207,7 +3389,7 @@ func (x *Header) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Header.ProtoReflect.Descriptor instead.
 func (*Header) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{45}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Header) GetRun() *RunInfo {
@@ -3237,7 +3419,7 @@ type Config struct {
 
 func (x *Config) Reset() {
 	*x = Config{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[46]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3249,7 +3431,7 @@ func (x *Config) String() string {
 func (*Config) ProtoMessage() {}
 
 func (x *Config) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[46]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3262,7 +3444,7 @@ func (x *Config) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Config.ProtoReflect.Descriptor instead.
 func (*Config) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{46}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Config) GetJson() []byte {
@@ -3288,7 +3470,7 @@ type MetricsBatch struct {
 
 func (x *MetricsBatch) Reset() {
 	*x = MetricsBatch{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[47]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3300,7 +3482,7 @@ func (x *MetricsBatch) String() string {
 func (*MetricsBatch) ProtoMessage() {}
 
 func (x *MetricsBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[47]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3313,7 +3495,7 @@ func (x *MetricsBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MetricsBatch.ProtoReflect.Descriptor instead.
 func (*MetricsBatch) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{47}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *MetricsBatch) GetRows() []*MetricsRow {
@@ -3338,7 +3520,7 @@ type MetricsRow struct {
 
 func (x *MetricsRow) Reset() {
 	*x = MetricsRow{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[48]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3350,7 +3532,7 @@ func (x *MetricsRow) String() string {
 func (*MetricsRow) ProtoMessage() {}
 
 func (x *MetricsRow) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[48]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3363,7 +3545,7 @@ func (x *MetricsRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MetricsRow.ProtoReflect.Descriptor instead.
 func (*MetricsRow) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{48}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *MetricsRow) GetTimestamp() string {
@@ -3410,7 +3592,7 @@ type SystemMetricsBatch struct {
 
 func (x *SystemMetricsBatch) Reset() {
 	*x = SystemMetricsBatch{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[49]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3422,7 +3604,7 @@ func (x *SystemMetricsBatch) String() string {
 func (*SystemMetricsBatch) ProtoMessage() {}
 
 func (x *SystemMetricsBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[49]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3435,7 +3617,7 @@ func (x *SystemMetricsBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SystemMetricsBatch.ProtoReflect.Descriptor instead.
 func (*SystemMetricsBatch) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{49}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *SystemMetricsBatch) GetRows() []*SystemMetricsRow {
@@ -3457,7 +3639,7 @@ type SystemMetricsRow struct {
 
 func (x *SystemMetricsRow) Reset() {
 	*x = SystemMetricsRow{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[50]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3469,7 +3651,7 @@ func (x *SystemMetricsRow) String() string {
 func (*SystemMetricsRow) ProtoMessage() {}
 
 func (x *SystemMetricsRow) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[50]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3482,7 +3664,7 @@ func (x *SystemMetricsRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SystemMetricsRow.ProtoReflect.Descriptor instead.
 func (*SystemMetricsRow) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{50}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *SystemMetricsRow) GetTimestamp() string {
@@ -3522,7 +3704,7 @@ type AlertBatch struct {
 
 func (x *AlertBatch) Reset() {
 	*x = AlertBatch{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[51]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3534,7 +3716,7 @@ func (x *AlertBatch) String() string {
 func (*AlertBatch) ProtoMessage() {}
 
 func (x *AlertBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[51]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3547,7 +3729,7 @@ func (x *AlertBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlertBatch.ProtoReflect.Descriptor instead.
 func (*AlertBatch) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{51}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *AlertBatch) GetRows() []*AlertRow {
@@ -3571,7 +3753,7 @@ type AlertRow struct {
 
 func (x *AlertRow) Reset() {
 	*x = AlertRow{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[52]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3583,7 +3765,7 @@ func (x *AlertRow) String() string {
 func (*AlertRow) ProtoMessage() {}
 
 func (x *AlertRow) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[52]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3596,7 +3778,7 @@ func (x *AlertRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlertRow.ProtoReflect.Descriptor instead.
 func (*AlertRow) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{52}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *AlertRow) GetTimestamp() string {
@@ -3650,7 +3832,7 @@ type TraceBatch struct {
 
 func (x *TraceBatch) Reset() {
 	*x = TraceBatch{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[53]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3662,7 +3844,7 @@ func (x *TraceBatch) String() string {
 func (*TraceBatch) ProtoMessage() {}
 
 func (x *TraceBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[53]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3675,7 +3857,7 @@ func (x *TraceBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TraceBatch.ProtoReflect.Descriptor instead.
 func (*TraceBatch) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{53}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *TraceBatch) GetRows() []*TraceRow {
@@ -3703,7 +3885,7 @@ type TraceRow struct {
 
 func (x *TraceRow) Reset() {
 	*x = TraceRow{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[54]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3715,7 +3897,7 @@ func (x *TraceRow) String() string {
 func (*TraceRow) ProtoMessage() {}
 
 func (x *TraceRow) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[54]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3728,7 +3910,7 @@ func (x *TraceRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TraceRow.ProtoReflect.Descriptor instead.
 func (*TraceRow) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{54}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *TraceRow) GetId() string {
@@ -3818,7 +4000,7 @@ type MediaBegin struct {
 
 func (x *MediaBegin) Reset() {
 	*x = MediaBegin{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[55]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3830,7 +4012,7 @@ func (x *MediaBegin) String() string {
 func (*MediaBegin) ProtoMessage() {}
 
 func (x *MediaBegin) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[55]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3843,7 +4025,7 @@ func (x *MediaBegin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MediaBegin.ProtoReflect.Descriptor instead.
 func (*MediaBegin) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{55}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *MediaBegin) GetPath() string {
@@ -3890,7 +4072,7 @@ type MediaData struct {
 
 func (x *MediaData) Reset() {
 	*x = MediaData{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[56]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3902,7 +4084,7 @@ func (x *MediaData) String() string {
 func (*MediaData) ProtoMessage() {}
 
 func (x *MediaData) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[56]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3915,7 +4097,7 @@ func (x *MediaData) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MediaData.ProtoReflect.Descriptor instead.
 func (*MediaData) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{56}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *MediaData) GetData() []byte {
@@ -3935,7 +4117,7 @@ type MediaEnd struct {
 
 func (x *MediaEnd) Reset() {
 	*x = MediaEnd{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[57]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3947,7 +4129,7 @@ func (x *MediaEnd) String() string {
 func (*MediaEnd) ProtoMessage() {}
 
 func (x *MediaEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[57]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3960,7 +4142,7 @@ func (x *MediaEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MediaEnd.ProtoReflect.Descriptor instead.
 func (*MediaEnd) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{57}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *MediaEnd) GetSha256() string {
@@ -3994,7 +4176,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[58]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4006,7 +4188,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[58]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4019,7 +4201,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{58}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *End) GetCounts() *Counts {
@@ -4054,7 +4236,7 @@ var File_trackio_backend_v1_backend_proto protoreflect.FileDescriptor
 
 const file_trackio_backend_v1_backend_proto_rawDesc = "" +
 	"\n" +
-	" trackio/backend/v1/backend.proto\x12\x12trackio.backend.v1\"\x11\n" +
+	" trackio/backend/v1/backend.proto\x12\x12trackio.backend.v1\x1a\x1egoogle/protobuf/duration.proto\"\x11\n" +
 	"\x0fDescribeRequest\"\xce\x02\n" +
 	"\x10DescribeResponse\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x18\n" +
@@ -4204,7 +4386,18 @@ const file_trackio_backend_v1_backend_proto_rawDesc = "" +
 	"\x06run_id\x18\x03 \x01(\tR\x05runId\x12\x18\n" +
 	"\amessage\x18\x04 \x01(\tR\amessage\x12\x12\n" +
 	"\x04hint\x18\x05 \x01(\tR\x04hint\x12\x14\n" +
-	"\x05fixed\x18\x06 \x01(\bR\x05fixed\"#\n" +
+	"\x05fixed\x18\x06 \x01(\bR\x05fixed\"Z\n" +
+	"\x0eCollectRequest\x12/\n" +
+	"\x05grace\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x05grace\x12\x17\n" +
+	"\adry_run\x18\x02 \x01(\bR\x06dryRun\"H\n" +
+	"\x0fCollectResponse\x125\n" +
+	"\agarbage\x18\x01 \x03(\v2\x1b.trackio.backend.v1.GarbageR\agarbage\"w\n" +
+	"\aGarbage\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
+	"\x05since\x18\x03 \x01(\tR\x05since\x12\x18\n" +
+	"\aobjects\x18\x04 \x01(\x03R\aobjects\x12\x14\n" +
+	"\x05bytes\x18\x05 \x01(\x03R\x05bytes\"#\n" +
 	"\rCancelRequest\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\tR\x04call\"&\n" +
 	"\x0eCancelResponse\x12\x14\n" +
@@ -4320,7 +4513,7 @@ const file_trackio_backend_v1_backend_proto_rawDesc = "" +
 	"\x05media\x18\x02 \x01(\x03R\x05media\x12\x1f\n" +
 	"\vmedia_bytes\x18\x03 \x01(\x03R\n" +
 	"mediaBytes\x12\x16\n" +
-	"\x06digest\x18\x04 \x01(\tR\x06digest*\xc1\x01\n" +
+	"\x06digest\x18\x04 \x01(\tR\x06digest*\xd9\x01\n" +
 	"\n" +
 	"Capability\x12\x1a\n" +
 	"\x16CAPABILITY_UNSPECIFIED\x10\x00\x12\x13\n" +
@@ -4329,7 +4522,8 @@ const file_trackio_backend_v1_backend_proto_rawDesc = "" +
 	"\x16CAPABILITY_LIST_ALERTS\x10\x03\x12\x18\n" +
 	"\x14CAPABILITY_SUMMARIZE\x10\x04\x12\x1d\n" +
 	"\x19CAPABILITY_DELETE_PROJECT\x10\x05\x12\x16\n" +
-	"\x12CAPABILITY_EXAMINE\x10\x06*\xc1\x01\n" +
+	"\x12CAPABILITY_EXAMINE\x10\x06\x12\x16\n" +
+	"\x12CAPABILITY_COLLECT\x10\a*\xc1\x01\n" +
 	"\n" +
 	"RecordKind\x12\x1b\n" +
 	"\x17RECORD_KIND_UNSPECIFIED\x10\x00\x12\x16\n" +
@@ -4361,7 +4555,7 @@ const file_trackio_backend_v1_backend_proto_rawDesc = "" +
 	"\x15ERROR_KIND_PERMISSION\x10\x05\x12\x1a\n" +
 	"\x16ERROR_KIND_UNAVAILABLE\x10\x06\x12\x18\n" +
 	"\x14ERROR_KIND_DATA_LOSS\x10\a\x12\x1a\n" +
-	"\x16ERROR_KIND_UNSUPPORTED\x10\b2\xad\v\n" +
+	"\x16ERROR_KIND_UNSUPPORTED\x10\b2\x83\f\n" +
 	"\x0eBackendService\x12U\n" +
 	"\bDescribe\x12#.trackio.backend.v1.DescribeRequest\x1a$.trackio.backend.v1.DescribeResponse\x12X\n" +
 	"\tConfigure\x12$.trackio.backend.v1.ConfigureRequest\x1a%.trackio.backend.v1.ConfigureResponse\x12c\n" +
@@ -4378,7 +4572,8 @@ const file_trackio_backend_v1_backend_proto_rawDesc = "" +
 	"\fSummarizeRun\x12'.trackio.backend.v1.SummarizeRunRequest\x1a(.trackio.backend.v1.SummarizeRunResponse\x12O\n" +
 	"\x06Cancel\x12!.trackio.backend.v1.CancelRequest\x1a\".trackio.backend.v1.CancelResponse\x12d\n" +
 	"\rDeleteProject\x12(.trackio.backend.v1.DeleteProjectRequest\x1a).trackio.backend.v1.DeleteProjectResponse\x12T\n" +
-	"\aExamine\x12\".trackio.backend.v1.ExamineRequest\x1a#.trackio.backend.v1.ExamineResponse0\x01\x12L\n" +
+	"\aExamine\x12\".trackio.backend.v1.ExamineRequest\x1a#.trackio.backend.v1.ExamineResponse0\x01\x12T\n" +
+	"\aCollect\x12\".trackio.backend.v1.CollectRequest\x1a#.trackio.backend.v1.CollectResponse0\x01\x12L\n" +
 	"\x05Close\x12 .trackio.backend.v1.CloseRequest\x1a!.trackio.backend.v1.CloseResponseBCZAgithub.com/trackio-go/trackio/plugin/internal/backendv1;backendv1b\x06proto3"
 
 var (
@@ -4394,7 +4589,7 @@ func file_trackio_backend_v1_backend_proto_rawDescGZIP() []byte {
 }
 
 var file_trackio_backend_v1_backend_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_trackio_backend_v1_backend_proto_msgTypes = make([]protoimpl.MessageInfo, 61)
+var file_trackio_backend_v1_backend_proto_msgTypes = make([]protoimpl.MessageInfo, 64)
 var file_trackio_backend_v1_backend_proto_goTypes = []any{
 	(Capability)(0),               // 0: trackio.backend.v1.Capability
 	(RecordKind)(0),               // 1: trackio.backend.v1.RecordKind
@@ -4436,32 +4631,36 @@ var file_trackio_backend_v1_backend_proto_goTypes = []any{
 	(*ExamineRequest)(nil),        // 37: trackio.backend.v1.ExamineRequest
 	(*ExamineResponse)(nil),       // 38: trackio.backend.v1.ExamineResponse
 	(*Finding)(nil),               // 39: trackio.backend.v1.Finding
-	(*CancelRequest)(nil),         // 40: trackio.backend.v1.CancelRequest
-	(*CancelResponse)(nil),        // 41: trackio.backend.v1.CancelResponse
-	(*CloseRequest)(nil),          // 42: trackio.backend.v1.CloseRequest
-	(*CloseResponse)(nil),         // 43: trackio.backend.v1.CloseResponse
-	(*ExportRunRequest)(nil),      // 44: trackio.backend.v1.ExportRunRequest
-	(*ExportRunResponse)(nil),     // 45: trackio.backend.v1.ExportRunResponse
-	(*ImportRunRequest)(nil),      // 46: trackio.backend.v1.ImportRunRequest
-	(*ImportRunResponse)(nil),     // 47: trackio.backend.v1.ImportRunResponse
-	(*Abort)(nil),                 // 48: trackio.backend.v1.Abort
-	(*Frame)(nil),                 // 49: trackio.backend.v1.Frame
-	(*Header)(nil),                // 50: trackio.backend.v1.Header
-	(*Config)(nil),                // 51: trackio.backend.v1.Config
-	(*MetricsBatch)(nil),          // 52: trackio.backend.v1.MetricsBatch
-	(*MetricsRow)(nil),            // 53: trackio.backend.v1.MetricsRow
-	(*SystemMetricsBatch)(nil),    // 54: trackio.backend.v1.SystemMetricsBatch
-	(*SystemMetricsRow)(nil),      // 55: trackio.backend.v1.SystemMetricsRow
-	(*AlertBatch)(nil),            // 56: trackio.backend.v1.AlertBatch
-	(*AlertRow)(nil),              // 57: trackio.backend.v1.AlertRow
-	(*TraceBatch)(nil),            // 58: trackio.backend.v1.TraceBatch
-	(*TraceRow)(nil),              // 59: trackio.backend.v1.TraceRow
-	(*MediaBegin)(nil),            // 60: trackio.backend.v1.MediaBegin
-	(*MediaData)(nil),             // 61: trackio.backend.v1.MediaData
-	(*MediaEnd)(nil),              // 62: trackio.backend.v1.MediaEnd
-	(*End)(nil),                   // 63: trackio.backend.v1.End
-	nil,                           // 64: trackio.backend.v1.ConfigureRequest.EnvironmentEntry
-	nil,                           // 65: trackio.backend.v1.ConfigureResponse.SettingsEntry
+	(*CollectRequest)(nil),        // 40: trackio.backend.v1.CollectRequest
+	(*CollectResponse)(nil),       // 41: trackio.backend.v1.CollectResponse
+	(*Garbage)(nil),               // 42: trackio.backend.v1.Garbage
+	(*CancelRequest)(nil),         // 43: trackio.backend.v1.CancelRequest
+	(*CancelResponse)(nil),        // 44: trackio.backend.v1.CancelResponse
+	(*CloseRequest)(nil),          // 45: trackio.backend.v1.CloseRequest
+	(*CloseResponse)(nil),         // 46: trackio.backend.v1.CloseResponse
+	(*ExportRunRequest)(nil),      // 47: trackio.backend.v1.ExportRunRequest
+	(*ExportRunResponse)(nil),     // 48: trackio.backend.v1.ExportRunResponse
+	(*ImportRunRequest)(nil),      // 49: trackio.backend.v1.ImportRunRequest
+	(*ImportRunResponse)(nil),     // 50: trackio.backend.v1.ImportRunResponse
+	(*Abort)(nil),                 // 51: trackio.backend.v1.Abort
+	(*Frame)(nil),                 // 52: trackio.backend.v1.Frame
+	(*Header)(nil),                // 53: trackio.backend.v1.Header
+	(*Config)(nil),                // 54: trackio.backend.v1.Config
+	(*MetricsBatch)(nil),          // 55: trackio.backend.v1.MetricsBatch
+	(*MetricsRow)(nil),            // 56: trackio.backend.v1.MetricsRow
+	(*SystemMetricsBatch)(nil),    // 57: trackio.backend.v1.SystemMetricsBatch
+	(*SystemMetricsRow)(nil),      // 58: trackio.backend.v1.SystemMetricsRow
+	(*AlertBatch)(nil),            // 59: trackio.backend.v1.AlertBatch
+	(*AlertRow)(nil),              // 60: trackio.backend.v1.AlertRow
+	(*TraceBatch)(nil),            // 61: trackio.backend.v1.TraceBatch
+	(*TraceRow)(nil),              // 62: trackio.backend.v1.TraceRow
+	(*MediaBegin)(nil),            // 63: trackio.backend.v1.MediaBegin
+	(*MediaData)(nil),             // 64: trackio.backend.v1.MediaData
+	(*MediaEnd)(nil),              // 65: trackio.backend.v1.MediaEnd
+	(*End)(nil),                   // 66: trackio.backend.v1.End
+	nil,                           // 67: trackio.backend.v1.ConfigureRequest.EnvironmentEntry
+	nil,                           // 68: trackio.backend.v1.ConfigureResponse.SettingsEntry
+	(*durationpb.Duration)(nil),   // 69: google.protobuf.Duration
 }
 var file_trackio_backend_v1_backend_proto_depIdxs = []int32{
 	0,  // 0: trackio.backend.v1.DescribeResponse.capabilities:type_name -> trackio.backend.v1.Capability
@@ -4471,10 +4670,10 @@ var file_trackio_backend_v1_backend_proto_depIdxs = []int32{
 	9,  // 4: trackio.backend.v1.Schema.blocks:type_name -> trackio.backend.v1.NestedBlock
 	2,  // 5: trackio.backend.v1.Attribute.type:type_name -> trackio.backend.v1.AttributeType
 	7,  // 6: trackio.backend.v1.NestedBlock.schema:type_name -> trackio.backend.v1.Schema
-	64, // 7: trackio.backend.v1.ConfigureRequest.environment:type_name -> trackio.backend.v1.ConfigureRequest.EnvironmentEntry
+	67, // 7: trackio.backend.v1.ConfigureRequest.environment:type_name -> trackio.backend.v1.ConfigureRequest.EnvironmentEntry
 	13, // 8: trackio.backend.v1.ConfigureResponse.diagnostics:type_name -> trackio.backend.v1.Diagnostic
 	12, // 9: trackio.backend.v1.ConfigureResponse.capabilities:type_name -> trackio.backend.v1.Capabilities
-	65, // 10: trackio.backend.v1.ConfigureResponse.settings:type_name -> trackio.backend.v1.ConfigureResponse.SettingsEntry
+	68, // 10: trackio.backend.v1.ConfigureResponse.settings:type_name -> trackio.backend.v1.ConfigureResponse.SettingsEntry
 	0,  // 11: trackio.backend.v1.Capabilities.capabilities:type_name -> trackio.backend.v1.Capability
 	3,  // 12: trackio.backend.v1.Diagnostic.severity:type_name -> trackio.backend.v1.Severity
 	4,  // 13: trackio.backend.v1.Diagnostic.kind:type_name -> trackio.backend.v1.ErrorKind
@@ -4490,72 +4689,76 @@ var file_trackio_backend_v1_backend_proto_depIdxs = []int32{
 	15, // 23: trackio.backend.v1.RenameRunRequest.ref:type_name -> trackio.backend.v1.RunRef
 	16, // 24: trackio.backend.v1.RenameRunResponse.run:type_name -> trackio.backend.v1.RunInfo
 	32, // 25: trackio.backend.v1.ListAlertsResponse.alerts:type_name -> trackio.backend.v1.Alert
-	57, // 26: trackio.backend.v1.Alert.row:type_name -> trackio.backend.v1.AlertRow
+	60, // 26: trackio.backend.v1.Alert.row:type_name -> trackio.backend.v1.AlertRow
 	15, // 27: trackio.backend.v1.SummarizeRunRequest.ref:type_name -> trackio.backend.v1.RunRef
 	17, // 28: trackio.backend.v1.SummarizeRunResponse.counts:type_name -> trackio.backend.v1.Counts
 	39, // 29: trackio.backend.v1.ExamineResponse.findings:type_name -> trackio.backend.v1.Finding
-	15, // 30: trackio.backend.v1.ExportRunRequest.ref:type_name -> trackio.backend.v1.RunRef
-	1,  // 31: trackio.backend.v1.ExportRunRequest.kinds:type_name -> trackio.backend.v1.RecordKind
-	49, // 32: trackio.backend.v1.ExportRunResponse.frame:type_name -> trackio.backend.v1.Frame
-	15, // 33: trackio.backend.v1.ImportRunRequest.ref:type_name -> trackio.backend.v1.RunRef
-	49, // 34: trackio.backend.v1.ImportRunRequest.frame:type_name -> trackio.backend.v1.Frame
-	48, // 35: trackio.backend.v1.ImportRunRequest.abort:type_name -> trackio.backend.v1.Abort
-	16, // 36: trackio.backend.v1.ImportRunResponse.run:type_name -> trackio.backend.v1.RunInfo
-	4,  // 37: trackio.backend.v1.Abort.kind:type_name -> trackio.backend.v1.ErrorKind
-	50, // 38: trackio.backend.v1.Frame.header:type_name -> trackio.backend.v1.Header
-	51, // 39: trackio.backend.v1.Frame.config:type_name -> trackio.backend.v1.Config
-	52, // 40: trackio.backend.v1.Frame.metrics:type_name -> trackio.backend.v1.MetricsBatch
-	54, // 41: trackio.backend.v1.Frame.system_metrics:type_name -> trackio.backend.v1.SystemMetricsBatch
-	56, // 42: trackio.backend.v1.Frame.alerts:type_name -> trackio.backend.v1.AlertBatch
-	58, // 43: trackio.backend.v1.Frame.traces:type_name -> trackio.backend.v1.TraceBatch
-	60, // 44: trackio.backend.v1.Frame.media_begin:type_name -> trackio.backend.v1.MediaBegin
-	61, // 45: trackio.backend.v1.Frame.media_data:type_name -> trackio.backend.v1.MediaData
-	62, // 46: trackio.backend.v1.Frame.media_end:type_name -> trackio.backend.v1.MediaEnd
-	63, // 47: trackio.backend.v1.Frame.end:type_name -> trackio.backend.v1.End
-	16, // 48: trackio.backend.v1.Header.run:type_name -> trackio.backend.v1.RunInfo
-	1,  // 49: trackio.backend.v1.Header.kinds:type_name -> trackio.backend.v1.RecordKind
-	53, // 50: trackio.backend.v1.MetricsBatch.rows:type_name -> trackio.backend.v1.MetricsRow
-	55, // 51: trackio.backend.v1.SystemMetricsBatch.rows:type_name -> trackio.backend.v1.SystemMetricsRow
-	57, // 52: trackio.backend.v1.AlertBatch.rows:type_name -> trackio.backend.v1.AlertRow
-	59, // 53: trackio.backend.v1.TraceBatch.rows:type_name -> trackio.backend.v1.TraceRow
-	17, // 54: trackio.backend.v1.End.counts:type_name -> trackio.backend.v1.Counts
-	5,  // 55: trackio.backend.v1.BackendService.Describe:input_type -> trackio.backend.v1.DescribeRequest
-	10, // 56: trackio.backend.v1.BackendService.Configure:input_type -> trackio.backend.v1.ConfigureRequest
-	18, // 57: trackio.backend.v1.BackendService.ListProjects:input_type -> trackio.backend.v1.ListProjectsRequest
-	20, // 58: trackio.backend.v1.BackendService.ListRuns:input_type -> trackio.backend.v1.ListRunsRequest
-	22, // 59: trackio.backend.v1.BackendService.GetRun:input_type -> trackio.backend.v1.GetRunRequest
-	44, // 60: trackio.backend.v1.BackendService.ExportRun:input_type -> trackio.backend.v1.ExportRunRequest
-	46, // 61: trackio.backend.v1.BackendService.ImportRun:input_type -> trackio.backend.v1.ImportRunRequest
-	24, // 62: trackio.backend.v1.BackendService.DeleteRun:input_type -> trackio.backend.v1.DeleteRunRequest
-	26, // 63: trackio.backend.v1.BackendService.MoveRun:input_type -> trackio.backend.v1.MoveRunRequest
-	28, // 64: trackio.backend.v1.BackendService.RenameRun:input_type -> trackio.backend.v1.RenameRunRequest
-	30, // 65: trackio.backend.v1.BackendService.ListAlerts:input_type -> trackio.backend.v1.ListAlertsRequest
-	33, // 66: trackio.backend.v1.BackendService.SummarizeRun:input_type -> trackio.backend.v1.SummarizeRunRequest
-	40, // 67: trackio.backend.v1.BackendService.Cancel:input_type -> trackio.backend.v1.CancelRequest
-	35, // 68: trackio.backend.v1.BackendService.DeleteProject:input_type -> trackio.backend.v1.DeleteProjectRequest
-	37, // 69: trackio.backend.v1.BackendService.Examine:input_type -> trackio.backend.v1.ExamineRequest
-	42, // 70: trackio.backend.v1.BackendService.Close:input_type -> trackio.backend.v1.CloseRequest
-	6,  // 71: trackio.backend.v1.BackendService.Describe:output_type -> trackio.backend.v1.DescribeResponse
-	11, // 72: trackio.backend.v1.BackendService.Configure:output_type -> trackio.backend.v1.ConfigureResponse
-	19, // 73: trackio.backend.v1.BackendService.ListProjects:output_type -> trackio.backend.v1.ListProjectsResponse
-	21, // 74: trackio.backend.v1.BackendService.ListRuns:output_type -> trackio.backend.v1.ListRunsResponse
-	23, // 75: trackio.backend.v1.BackendService.GetRun:output_type -> trackio.backend.v1.GetRunResponse
-	45, // 76: trackio.backend.v1.BackendService.ExportRun:output_type -> trackio.backend.v1.ExportRunResponse
-	47, // 77: trackio.backend.v1.BackendService.ImportRun:output_type -> trackio.backend.v1.ImportRunResponse
-	25, // 78: trackio.backend.v1.BackendService.DeleteRun:output_type -> trackio.backend.v1.DeleteRunResponse
-	27, // 79: trackio.backend.v1.BackendService.MoveRun:output_type -> trackio.backend.v1.MoveRunResponse
-	29, // 80: trackio.backend.v1.BackendService.RenameRun:output_type -> trackio.backend.v1.RenameRunResponse
-	31, // 81: trackio.backend.v1.BackendService.ListAlerts:output_type -> trackio.backend.v1.ListAlertsResponse
-	34, // 82: trackio.backend.v1.BackendService.SummarizeRun:output_type -> trackio.backend.v1.SummarizeRunResponse
-	41, // 83: trackio.backend.v1.BackendService.Cancel:output_type -> trackio.backend.v1.CancelResponse
-	36, // 84: trackio.backend.v1.BackendService.DeleteProject:output_type -> trackio.backend.v1.DeleteProjectResponse
-	38, // 85: trackio.backend.v1.BackendService.Examine:output_type -> trackio.backend.v1.ExamineResponse
-	43, // 86: trackio.backend.v1.BackendService.Close:output_type -> trackio.backend.v1.CloseResponse
-	71, // [71:87] is the sub-list for method output_type
-	55, // [55:71] is the sub-list for method input_type
-	55, // [55:55] is the sub-list for extension type_name
-	55, // [55:55] is the sub-list for extension extendee
-	0,  // [0:55] is the sub-list for field type_name
+	69, // 30: trackio.backend.v1.CollectRequest.grace:type_name -> google.protobuf.Duration
+	42, // 31: trackio.backend.v1.CollectResponse.garbage:type_name -> trackio.backend.v1.Garbage
+	15, // 32: trackio.backend.v1.ExportRunRequest.ref:type_name -> trackio.backend.v1.RunRef
+	1,  // 33: trackio.backend.v1.ExportRunRequest.kinds:type_name -> trackio.backend.v1.RecordKind
+	52, // 34: trackio.backend.v1.ExportRunResponse.frame:type_name -> trackio.backend.v1.Frame
+	15, // 35: trackio.backend.v1.ImportRunRequest.ref:type_name -> trackio.backend.v1.RunRef
+	52, // 36: trackio.backend.v1.ImportRunRequest.frame:type_name -> trackio.backend.v1.Frame
+	51, // 37: trackio.backend.v1.ImportRunRequest.abort:type_name -> trackio.backend.v1.Abort
+	16, // 38: trackio.backend.v1.ImportRunResponse.run:type_name -> trackio.backend.v1.RunInfo
+	4,  // 39: trackio.backend.v1.Abort.kind:type_name -> trackio.backend.v1.ErrorKind
+	53, // 40: trackio.backend.v1.Frame.header:type_name -> trackio.backend.v1.Header
+	54, // 41: trackio.backend.v1.Frame.config:type_name -> trackio.backend.v1.Config
+	55, // 42: trackio.backend.v1.Frame.metrics:type_name -> trackio.backend.v1.MetricsBatch
+	57, // 43: trackio.backend.v1.Frame.system_metrics:type_name -> trackio.backend.v1.SystemMetricsBatch
+	59, // 44: trackio.backend.v1.Frame.alerts:type_name -> trackio.backend.v1.AlertBatch
+	61, // 45: trackio.backend.v1.Frame.traces:type_name -> trackio.backend.v1.TraceBatch
+	63, // 46: trackio.backend.v1.Frame.media_begin:type_name -> trackio.backend.v1.MediaBegin
+	64, // 47: trackio.backend.v1.Frame.media_data:type_name -> trackio.backend.v1.MediaData
+	65, // 48: trackio.backend.v1.Frame.media_end:type_name -> trackio.backend.v1.MediaEnd
+	66, // 49: trackio.backend.v1.Frame.end:type_name -> trackio.backend.v1.End
+	16, // 50: trackio.backend.v1.Header.run:type_name -> trackio.backend.v1.RunInfo
+	1,  // 51: trackio.backend.v1.Header.kinds:type_name -> trackio.backend.v1.RecordKind
+	56, // 52: trackio.backend.v1.MetricsBatch.rows:type_name -> trackio.backend.v1.MetricsRow
+	58, // 53: trackio.backend.v1.SystemMetricsBatch.rows:type_name -> trackio.backend.v1.SystemMetricsRow
+	60, // 54: trackio.backend.v1.AlertBatch.rows:type_name -> trackio.backend.v1.AlertRow
+	62, // 55: trackio.backend.v1.TraceBatch.rows:type_name -> trackio.backend.v1.TraceRow
+	17, // 56: trackio.backend.v1.End.counts:type_name -> trackio.backend.v1.Counts
+	5,  // 57: trackio.backend.v1.BackendService.Describe:input_type -> trackio.backend.v1.DescribeRequest
+	10, // 58: trackio.backend.v1.BackendService.Configure:input_type -> trackio.backend.v1.ConfigureRequest
+	18, // 59: trackio.backend.v1.BackendService.ListProjects:input_type -> trackio.backend.v1.ListProjectsRequest
+	20, // 60: trackio.backend.v1.BackendService.ListRuns:input_type -> trackio.backend.v1.ListRunsRequest
+	22, // 61: trackio.backend.v1.BackendService.GetRun:input_type -> trackio.backend.v1.GetRunRequest
+	47, // 62: trackio.backend.v1.BackendService.ExportRun:input_type -> trackio.backend.v1.ExportRunRequest
+	49, // 63: trackio.backend.v1.BackendService.ImportRun:input_type -> trackio.backend.v1.ImportRunRequest
+	24, // 64: trackio.backend.v1.BackendService.DeleteRun:input_type -> trackio.backend.v1.DeleteRunRequest
+	26, // 65: trackio.backend.v1.BackendService.MoveRun:input_type -> trackio.backend.v1.MoveRunRequest
+	28, // 66: trackio.backend.v1.BackendService.RenameRun:input_type -> trackio.backend.v1.RenameRunRequest
+	30, // 67: trackio.backend.v1.BackendService.ListAlerts:input_type -> trackio.backend.v1.ListAlertsRequest
+	33, // 68: trackio.backend.v1.BackendService.SummarizeRun:input_type -> trackio.backend.v1.SummarizeRunRequest
+	43, // 69: trackio.backend.v1.BackendService.Cancel:input_type -> trackio.backend.v1.CancelRequest
+	35, // 70: trackio.backend.v1.BackendService.DeleteProject:input_type -> trackio.backend.v1.DeleteProjectRequest
+	37, // 71: trackio.backend.v1.BackendService.Examine:input_type -> trackio.backend.v1.ExamineRequest
+	40, // 72: trackio.backend.v1.BackendService.Collect:input_type -> trackio.backend.v1.CollectRequest
+	45, // 73: trackio.backend.v1.BackendService.Close:input_type -> trackio.backend.v1.CloseRequest
+	6,  // 74: trackio.backend.v1.BackendService.Describe:output_type -> trackio.backend.v1.DescribeResponse
+	11, // 75: trackio.backend.v1.BackendService.Configure:output_type -> trackio.backend.v1.ConfigureResponse
+	19, // 76: trackio.backend.v1.BackendService.ListProjects:output_type -> trackio.backend.v1.ListProjectsResponse
+	21, // 77: trackio.backend.v1.BackendService.ListRuns:output_type -> trackio.backend.v1.ListRunsResponse
+	23, // 78: trackio.backend.v1.BackendService.GetRun:output_type -> trackio.backend.v1.GetRunResponse
+	48, // 79: trackio.backend.v1.BackendService.ExportRun:output_type -> trackio.backend.v1.ExportRunResponse
+	50, // 80: trackio.backend.v1.BackendService.ImportRun:output_type -> trackio.backend.v1.ImportRunResponse
+	25, // 81: trackio.backend.v1.BackendService.DeleteRun:output_type -> trackio.backend.v1.DeleteRunResponse
+	27, // 82: trackio.backend.v1.BackendService.MoveRun:output_type -> trackio.backend.v1.MoveRunResponse
+	29, // 83: trackio.backend.v1.BackendService.RenameRun:output_type -> trackio.backend.v1.RenameRunResponse
+	31, // 84: trackio.backend.v1.BackendService.ListAlerts:output_type -> trackio.backend.v1.ListAlertsResponse
+	34, // 85: trackio.backend.v1.BackendService.SummarizeRun:output_type -> trackio.backend.v1.SummarizeRunResponse
+	44, // 86: trackio.backend.v1.BackendService.Cancel:output_type -> trackio.backend.v1.CancelResponse
+	36, // 87: trackio.backend.v1.BackendService.DeleteProject:output_type -> trackio.backend.v1.DeleteProjectResponse
+	38, // 88: trackio.backend.v1.BackendService.Examine:output_type -> trackio.backend.v1.ExamineResponse
+	41, // 89: trackio.backend.v1.BackendService.Collect:output_type -> trackio.backend.v1.CollectResponse
+	46, // 90: trackio.backend.v1.BackendService.Close:output_type -> trackio.backend.v1.CloseResponse
+	74, // [74:91] is the sub-list for method output_type
+	57, // [57:74] is the sub-list for method input_type
+	57, // [57:57] is the sub-list for extension type_name
+	57, // [57:57] is the sub-list for extension extendee
+	0,  // [0:57] is the sub-list for field type_name
 }
 
 func init() { file_trackio_backend_v1_backend_proto_init() }
@@ -4565,13 +4768,13 @@ func file_trackio_backend_v1_backend_proto_init() {
 	}
 	file_trackio_backend_v1_backend_proto_msgTypes[11].OneofWrappers = []any{}
 	file_trackio_backend_v1_backend_proto_msgTypes[29].OneofWrappers = []any{}
-	file_trackio_backend_v1_backend_proto_msgTypes[39].OneofWrappers = []any{}
-	file_trackio_backend_v1_backend_proto_msgTypes[41].OneofWrappers = []any{
+	file_trackio_backend_v1_backend_proto_msgTypes[42].OneofWrappers = []any{}
+	file_trackio_backend_v1_backend_proto_msgTypes[44].OneofWrappers = []any{
 		(*ImportRunRequest_Ref)(nil),
 		(*ImportRunRequest_Frame)(nil),
 		(*ImportRunRequest_Abort)(nil),
 	}
-	file_trackio_backend_v1_backend_proto_msgTypes[44].OneofWrappers = []any{
+	file_trackio_backend_v1_backend_proto_msgTypes[47].OneofWrappers = []any{
 		(*Frame_Header)(nil),
 		(*Frame_Config)(nil),
 		(*Frame_Metrics)(nil),
@@ -4583,15 +4786,15 @@ func file_trackio_backend_v1_backend_proto_init() {
 		(*Frame_MediaEnd)(nil),
 		(*Frame_End)(nil),
 	}
-	file_trackio_backend_v1_backend_proto_msgTypes[52].OneofWrappers = []any{}
-	file_trackio_backend_v1_backend_proto_msgTypes[54].OneofWrappers = []any{}
+	file_trackio_backend_v1_backend_proto_msgTypes[55].OneofWrappers = []any{}
+	file_trackio_backend_v1_backend_proto_msgTypes[57].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_trackio_backend_v1_backend_proto_rawDesc), len(file_trackio_backend_v1_backend_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   61,
+			NumMessages:   64,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -31,12 +31,12 @@
 // under trackio-note-bin, as UTF-8, once for each note.
 //
 // Giving up. A caller that gives up a read ends the call. A call that changes
-// something (ImportRun, DeleteRun, DeleteProject, MoveRun, RenameRun) is not
-// ended, so that nothing happens after it has returned: the host names such
+// something (ImportRun, DeleteRun, DeleteProject, MoveRun, RenameRun, Collect) is
+// not ended, so that nothing happens after it has returned: the host names such
 // calls, by trackio-call in their metadata, sends Cancel with that name, and
 // waits some seconds for the answer of the call itself: CANCELLED when nothing
-// has been changed, OK when it was done all the same. Without Cancel, or without
-// an answer, it ends the call.
+// has been changed (by Collect: nothing beyond what it sent), OK when it was done
+// all the same. Without Cancel, or without an answer, it ends the call.
 //
 // Life line. The host holds the call plugin.GRPCStdio/StreamStdio of go-plugin
 // open as long as it lives. When that call ends, or none has come within a
@@ -81,6 +81,7 @@ const (
 	BackendService_Cancel_FullMethodName        = "/trackio.backend.v1.BackendService/Cancel"
 	BackendService_DeleteProject_FullMethodName = "/trackio.backend.v1.BackendService/DeleteProject"
 	BackendService_Examine_FullMethodName       = "/trackio.backend.v1.BackendService/Examine"
+	BackendService_Collect_FullMethodName       = "/trackio.backend.v1.BackendService/Collect"
 	BackendService_Close_FullMethodName         = "/trackio.backend.v1.BackendService/Close"
 )
 
@@ -128,6 +129,12 @@ type BackendServiceClient interface {
 	// meet, and sends what it finds, in any order. It changes nothing unless fix is
 	// set. CAPABILITY_EXAMINE.
 	Examine(ctx context.Context, in *ExamineRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExamineResponse], error)
+	// Collect removes what no run refers to, such as the data of imports that were
+	// interrupted, and sends each thing after it was removed, in any order; with
+	// dry_run it changes nothing and sends what it would remove. It is safe while
+	// others write: an import whose data is collected is ABORTED and leaves
+	// nothing. CAPABILITY_COLLECT.
+	Collect(ctx context.Context, in *CollectRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CollectResponse], error)
 	// Close releases everything. The process ends soon after the answer.
 	Close(ctx context.Context, in *CloseRequest, opts ...grpc.CallOption) (*CloseResponse, error)
 }
@@ -338,6 +345,25 @@ func (c *backendServiceClient) Examine(ctx context.Context, in *ExamineRequest, 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type BackendService_ExamineClient = grpc.ServerStreamingClient[ExamineResponse]
 
+func (c *backendServiceClient) Collect(ctx context.Context, in *CollectRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CollectResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &BackendService_ServiceDesc.Streams[6], BackendService_Collect_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[CollectRequest, CollectResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type BackendService_CollectClient = grpc.ServerStreamingClient[CollectResponse]
+
 func (c *backendServiceClient) Close(ctx context.Context, in *CloseRequest, opts ...grpc.CallOption) (*CloseResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CloseResponse)
@@ -392,6 +418,12 @@ type BackendServiceServer interface {
 	// meet, and sends what it finds, in any order. It changes nothing unless fix is
 	// set. CAPABILITY_EXAMINE.
 	Examine(*ExamineRequest, grpc.ServerStreamingServer[ExamineResponse]) error
+	// Collect removes what no run refers to, such as the data of imports that were
+	// interrupted, and sends each thing after it was removed, in any order; with
+	// dry_run it changes nothing and sends what it would remove. It is safe while
+	// others write: an import whose data is collected is ABORTED and leaves
+	// nothing. CAPABILITY_COLLECT.
+	Collect(*CollectRequest, grpc.ServerStreamingServer[CollectResponse]) error
 	// Close releases everything. The process ends soon after the answer.
 	Close(context.Context, *CloseRequest) (*CloseResponse, error)
 	mustEmbedUnimplementedBackendServiceServer()
@@ -448,6 +480,9 @@ func (UnimplementedBackendServiceServer) DeleteProject(context.Context, *DeleteP
 }
 func (UnimplementedBackendServiceServer) Examine(*ExamineRequest, grpc.ServerStreamingServer[ExamineResponse]) error {
 	return status.Error(codes.Unimplemented, "method Examine not implemented")
+}
+func (UnimplementedBackendServiceServer) Collect(*CollectRequest, grpc.ServerStreamingServer[CollectResponse]) error {
+	return status.Error(codes.Unimplemented, "method Collect not implemented")
 }
 func (UnimplementedBackendServiceServer) Close(context.Context, *CloseRequest) (*CloseResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Close not implemented")
@@ -697,6 +732,17 @@ func _BackendService_Examine_Handler(srv interface{}, stream grpc.ServerStream) 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type BackendService_ExamineServer = grpc.ServerStreamingServer[ExamineResponse]
 
+func _BackendService_Collect_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(CollectRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(BackendServiceServer).Collect(m, &grpc.GenericServerStream[CollectRequest, CollectResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type BackendService_CollectServer = grpc.ServerStreamingServer[CollectResponse]
+
 func _BackendService_Close_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CloseRequest)
 	if err := dec(in); err != nil {
@@ -792,6 +838,11 @@ var BackendService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Examine",
 			Handler:       _BackendService_Examine_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Collect",
+			Handler:       _BackendService_Collect_Handler,
 			ServerStreams: true,
 		},
 	},

@@ -2,6 +2,8 @@ package wire
 
 import (
 	"context"
+	"io"
+	"iter"
 	"strconv"
 	"sync"
 	"time"
@@ -71,6 +73,43 @@ func change[Req proto.Message, Resp any](ctx context.Context, c *Client, name st
 	defer done()
 	response, err := call(callCtx, request)
 	return response, c.failed(ctx, name, err, request)
+}
+
+// changing is [messages] for a call that changes something. Whoever gives up, or
+// leaves the loop, waits until the backend has stopped.
+func changing[Req proto.Message, M any](ctx context.Context, c *Client, name string, call func(context.Context, Req, ...grpc.CallOption) (grpc.ServerStreamingClient[M], error), request Req) iter.Seq2[*M, error] {
+	return func(yield func(*M, error) bool) {
+		ctx, leave := context.WithCancel(ctx)
+		defer leave()
+		callCtx, done, err := c.change(ctx)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer done()
+		stream, err := call(callCtx, request)
+		if err != nil {
+			yield(nil, c.failed(ctx, name, err, request))
+			return
+		}
+		for {
+			m, err := stream.Recv()
+			if err == io.EOF {
+				return
+			}
+			if err != nil {
+				yield(nil, c.Failed(ctx, name, err))
+				return
+			}
+			if !yield(m, nil) {
+				leave()
+				for err == nil {
+					_, err = stream.Recv()
+				}
+				return
+			}
+		}
+	}
 }
 
 // changes are the calls under way that change something.

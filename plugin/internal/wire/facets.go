@@ -17,6 +17,7 @@ type (
 	summarizer     struct{ *Client }
 	projectDeleter struct{ *Client }
 	examiner       struct{ *Client }
+	collector      struct{ *Client }
 )
 
 func (c mover) MoveRun(ctx context.Context, ref trackio.RunRef, project string, opts trackio.MoveOptions) (trackio.RunInfo, error) {
@@ -58,4 +59,8 @@ func (c projectDeleter) DeleteProject(ctx context.Context, project string, opts 
 func (c examiner) Examine(ctx context.Context, opts trackio.ExamineOptions) iter.Seq2[trackio.Finding, error] {
 	return items(messages(ctx, c.Client, "Examine", c.RPC.Examine, &backendv1.ExamineRequest{Fix: opts.Fix}), (*backendv1.ExamineResponse).GetFindings,
 		func(f *backendv1.Finding) (trackio.Finding, error) { return fromFinding(f), nil })
+}
+
+func (c collector) Collect(ctx context.Context, opts trackio.CollectOptions) iter.Seq2[trackio.Garbage, error] {
+	return items(changing(ctx, c.Client, "Collect", c.RPC.Collect, toCollectOptions(opts)), (*backendv1.CollectResponse).GetGarbage, fromGarbage)
 }

@@ -13,11 +13,12 @@ import (
 	"github.com/trackio-go/trackio/trackio"
 )
 
-// keeper is a stub that can delete projects and examine its storage.
+// keeper is a stub that can delete projects, and examine and clean its storage.
 type keeper struct {
 	stub
 	deleteProject func(string, trackio.DeleteOptions) error
 	examine       func(trackio.ExamineOptions) iter.Seq2[trackio.Finding, error]
+	collect       func(context.Context, trackio.CollectOptions) iter.Seq2[trackio.Garbage, error]
 }
 
 func (k *keeper) DeleteProject(_ context.Context, project string, opts trackio.DeleteOptions) error {
@@ -26,6 +27,10 @@ func (k *keeper) DeleteProject(_ context.Context, project string, opts trackio.D
 
 func (k *keeper) Examine(_ context.Context, opts trackio.ExamineOptions) iter.Seq2[trackio.Finding, error] {
 	return k.examine(opts)
+}
+
+func (k *keeper) Collect(ctx context.Context, opts trackio.CollectOptions) iter.Seq2[trackio.Garbage, error] {
+	return k.collect(ctx, opts)
 }
 
 func TestDerivedIDPasses(t *testing.T) {
@@ -120,7 +125,7 @@ func TestFindingsPass(t *testing.T) {
 // TestUndeclaredCallsAreUnsupported calls what the server's backend cannot do.
 func TestUndeclaredCallsAreUnsupported(t *testing.T) {
 	client := connect(t, NewServer(&stub{}),
-		backendv1.Capability_CAPABILITY_DELETE_PROJECT, backendv1.Capability_CAPABILITY_EXAMINE)
+		backendv1.Capability_CAPABILITY_DELETE_PROJECT, backendv1.Capability_CAPABILITY_EXAMINE, backendv1.Capability_CAPABILITY_COLLECT)
 	deleter, _ := trackio.As[trackio.ProjectDeleter](client)
 	if err := deleter.DeleteProject(t.Context(), "p", trackio.DeleteOptions{}); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("DeleteProject: %v, want unsupported", err)
@@ -134,5 +139,15 @@ func TestUndeclaredCallsAreUnsupported(t *testing.T) {
 	}
 	if n != 1 {
 		t.Errorf("Examine yielded %d times, want one error", n)
+	}
+	collector, _ := trackio.As[trackio.Collector](client)
+	n = 0
+	for _, err := range collector.Collect(t.Context(), trackio.CollectOptions{}) {
+		if n++; !errors.Is(err, errors.ErrUnsupported) {
+			t.Errorf("Collect: %v, want unsupported", err)
+		}
+	}
+	if n != 1 {
+		t.Errorf("Collect yielded %d times, want one error", n)
 	}
 }

@@ -176,6 +176,28 @@ func (s *Server) Examine(request *backendv1.ExamineRequest, stream grpc.ServerSt
 		stream)
 }
 
+// Collect implements the service.
+func (s *Server) Collect(request *backendv1.CollectRequest, stream grpc.ServerStreamingServer[backendv1.CollectResponse]) error {
+	b, err := s.opened()
+	if err != nil {
+		return err
+	}
+	collector, ok := trackio.As[trackio.Collector](b)
+	if !ok {
+		return encodeError(unsupported("collect what no run refers to"))
+	}
+	opts, err := fromCollectOptions(request)
+	if err != nil {
+		return encodeError(err)
+	}
+	ctx, done := s.changes.begin(stream.Context())
+	defer done()
+	return sendBatches(collector.Collect(ctx, opts),
+		func(g trackio.Garbage) (*backendv1.Garbage, int) { return toGarbage(g), 100 + len(g.Name) },
+		func(batch []*backendv1.Garbage) proto.Message { return &backendv1.CollectResponse{Garbage: batch} },
+		stream)
+}
+
 // maxWait is how long an item of a slow listing waits for others.
 const maxWait = 50 * time.Millisecond
 

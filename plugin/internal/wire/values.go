@@ -4,6 +4,8 @@ import (
 	"slices"
 	"time"
 
+	"google.golang.org/protobuf/types/known/durationpb"
+
 	"github.com/trackio-go/trackio/plugin/internal/backendv1"
 	"github.com/trackio-go/trackio/trackio"
 )
@@ -181,6 +183,30 @@ func fromFinding(f *backendv1.Finding) trackio.Finding {
 	}
 }
 
+func toCollectOptions(opts trackio.CollectOptions) *backendv1.CollectRequest {
+	return &backendv1.CollectRequest{Grace: durationpb.New(opts.Grace), DryRun: opts.DryRun}
+}
+
+func fromCollectOptions(request *backendv1.CollectRequest) (trackio.CollectOptions, error) {
+	grace := request.GetGrace()
+	if err := grace.CheckValid(); grace != nil && err != nil {
+		return trackio.CollectOptions{}, trackio.Errorf(trackio.ErrInvalid, "the grace period of a collection: %w", err)
+	}
+	return trackio.CollectOptions{Grace: grace.AsDuration(), DryRun: request.GetDryRun()}, nil
+}
+
+func toGarbage(g trackio.Garbage) *backendv1.Garbage {
+	return &backendv1.Garbage{Kind: g.Kind, Name: g.Name, Since: toTime(g.Since), Objects: g.Objects, Bytes: g.Bytes}
+}
+
+func fromGarbage(g *backendv1.Garbage) (trackio.Garbage, error) {
+	since, err := fromTime(g.GetSince())
+	if err != nil {
+		return trackio.Garbage{}, trackio.Errorf(trackio.ErrDataLoss, "the time of the garbage %q: %w", g.GetName(), err)
+	}
+	return trackio.Garbage{Kind: g.GetKind(), Name: g.GetName(), Since: since, Objects: g.GetObjects(), Bytes: g.GetBytes()}, nil
+}
+
 func toAlertRow(r *trackio.AlertRow) *backendv1.AlertRow {
 	return &backendv1.AlertRow{
 		Timestamp: r.Timestamp, Title: r.Title, Text: r.Text, Level: r.Level, Step: r.Step, AlertId: r.AlertID,
@@ -210,6 +236,7 @@ var capabilityNames = [...]struct {
 	{backendv1.Capability_CAPABILITY_SUMMARIZE, "summarize"},
 	{backendv1.Capability_CAPABILITY_DELETE_PROJECT, "delete_project"},
 	{backendv1.Capability_CAPABILITY_EXAMINE, "examine"},
+	{backendv1.Capability_CAPABILITY_COLLECT, "collect"},
 }
 
 // CapabilityNamed finds a capability by its word in a config file.
@@ -261,6 +288,9 @@ func CapabilitiesOf(b trackio.Backend) []Capability {
 	}
 	if _, ok := trackio.As[trackio.Examiner](b); ok {
 		found = append(found, backendv1.Capability_CAPABILITY_EXAMINE)
+	}
+	if _, ok := trackio.As[trackio.Collector](b); ok {
+		found = append(found, backendv1.Capability_CAPABILITY_COLLECT)
 	}
 	return found
 }
