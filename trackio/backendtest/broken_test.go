@@ -68,6 +68,7 @@ func faults() []fault {
 	all = append(all, nameFaults()...)
 	all = append(all, callFaults()...)
 	all = append(all, projectFaults()...)
+	all = append(all, collectFaults()...)
 	all = append(all, transferFaults()...)
 	return all
 }

@@ -142,6 +142,10 @@ func capabilitiesWork(ctx context.Context, e *Env) error {
 		_, err := collect(examiner.Examine(ctx, trackio.ExamineOptions{}))
 		errs = append(errs, supported("Examiner", err))
 	}
+	if collector, ok := trackio.As[trackio.Collector](e.Backend); ok {
+		_, err := collect(collector.Collect(ctx, trackio.CollectOptions{DryRun: true}))
+		errs = append(errs, supported("Collector", err))
+	}
 	if mover, ok := trackio.As[trackio.Mover](e.Backend); ok {
 		_, err := mover.MoveRun(ctx, ref, target, trackio.MoveOptions{})
 		errs = append(errs, supported("Mover", err))

@@ -32,6 +32,7 @@ type faulty struct {
 	summarizeRun  func(context.Context, trackio.RunRef) (trackio.Summary, error)
 	deleteProject func(context.Context, string, trackio.DeleteOptions) error
 	examine       func(context.Context, trackio.ExamineOptions) iter.Seq2[trackio.Finding, error]
+	collect       func(context.Context, trackio.CollectOptions) iter.Seq2[trackio.Garbage, error]
 	close         func() error
 }
 
@@ -149,6 +150,13 @@ func (f *faulty) Examine(ctx context.Context, opts trackio.ExamineOptions) iter.
 		return f.examine(ctx, opts)
 	}
 	return f.Backend.Examine(ctx, opts)
+}
+
+func (f *faulty) Collect(ctx context.Context, opts trackio.CollectOptions) iter.Seq2[trackio.Garbage, error] {
+	if f.collect != nil {
+		return f.collect(ctx, opts)
+	}
+	return f.Backend.Collect(ctx, opts)
 }
 
 func (f *faulty) Close() error {

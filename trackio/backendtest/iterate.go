@@ -219,6 +219,9 @@ func callAll(ctx context.Context, b trackio.Backend, ref, target trackio.RunRef,
 		if examiner, ok := trackio.As[trackio.Examiner](b); ok {
 			calls = append(calls, call{"Examine", func() error { return last(collect(examiner.Examine(ctx, trackio.ExamineOptions{}))) }})
 		}
+		if collector, ok := trackio.As[trackio.Collector](b); ok {
+			calls = append(calls, call{"Collect", func() error { return last(collect(collector.Collect(ctx, trackio.CollectOptions{DryRun: true}))) }})
+		}
 		if deleter, ok := trackio.As[trackio.ProjectDeleter](b); ok {
 			calls = append(calls, call{"DeleteProject", func() error { return deleter.DeleteProject(ctx, ref.Project, trackio.DeleteOptions{}) }})
 		}
