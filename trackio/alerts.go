@@ -27,7 +27,7 @@ func gatherAlerts(ctx context.Context, b Backend, project string, opts AlertOpti
 				continue
 			}
 			for _, row := range batch.Rows {
-				if opts.matches(row) {
+				if opts.Matches(row) {
 					alerts = append(alerts, Alert{RunID: info.ID, RunName: info.Name, AlertRow: row})
 				}
 			}
@@ -38,9 +38,9 @@ func gatherAlerts(ctx context.Context, b Backend, project string, opts AlertOpti
 	return alerts, nil
 }
 
-// matches reports whether an alert is one that the options ask for. A timestamp
+// Matches reports whether an alert is one that the options ask for. A timestamp
 // that cannot be read counts as recent: an alert is rather shown than hidden.
-func (o AlertOptions) matches(row AlertRow) bool {
+func (o AlertOptions) Matches(row AlertRow) bool {
 	if o.Level != "" && row.Level != o.Level {
 		return false
 	}

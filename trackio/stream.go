@@ -1,14 +1,17 @@
 package trackio
 
 import (
+	"cmp"
 	"encoding/json"
 	"iter"
 )
 
 // Checked passes a stream of records on and ends it with [ErrInvalid] at the
 // first record that breaks the order or the rules described at [Record]: no
-// Header first, a kind out of order or not announced by the Header, a payload
-// that is not JSON, a media path that is not clean, repeated or out of order.
+// Header first, a kind out of order or not announced by the Header, a row whose
+// timestamp is smaller, as text, than that of the row of its kind before it, a
+// payload that is not JSON, a media path that is not clean, repeated or out of
+// order.
 // Every ImportRun should read its stream through it.
 func Checked(records iter.Seq2[Record, error]) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
@@ -35,6 +38,7 @@ func Checked(records iter.Seq2[Record, error]) iter.Seq2[Record, error] {
 type streamChecker struct {
 	header *Header
 	last   Kinds  // kind of the record before
+	stamp  string // timestamp of the row before, if it was of that kind
 	path   string // path of the media before
 }
 
@@ -58,7 +62,9 @@ func (c *streamChecker) check(r Record) error {
 	case kind < c.last, kind == KindConfig && c.last == KindConfig:
 		return Errorf(ErrInvalid, "stream of records has a %T out of order", r)
 	}
-	c.last = kind
+	if kind != c.last {
+		c.last, c.stamp = kind, ""
+	}
 	return c.checkContent(r)
 }
 
@@ -68,22 +74,33 @@ func (c *streamChecker) checkContent(r Record) error {
 		return checkJSON("config", r.JSON)
 	case *Metrics:
 		for i := range r.Rows {
-			if err := checkJSON("metrics row", r.Rows[i].Metrics); err != nil {
+			row := &r.Rows[i]
+			if err := cmp.Or(c.checkOrder("metrics row", row.Timestamp), checkJSON("metrics row", row.Metrics)); err != nil {
 				return err
 			}
 		}
 	case *SystemMetrics:
 		for i := range r.Rows {
-			if err := checkJSON("system metrics row", r.Rows[i].Metrics); err != nil {
+			row := &r.Rows[i]
+			if err := cmp.Or(c.checkOrder("system metrics row", row.Timestamp), checkJSON("system metrics row", row.Metrics)); err != nil {
+				return err
+			}
+		}
+	case *Alerts:
+		for i := range r.Rows {
+			if err := c.checkOrder("alert", r.Rows[i].Timestamp); err != nil {
 				return err
 			}
 		}
 	case *Traces:
 		for i := range r.Rows {
-			if err := checkJSON("messages of a trace", r.Rows[i].Messages); err != nil {
-				return err
-			}
-			if err := checkJSON("metadata of a trace", r.Rows[i].Metadata); err != nil {
+			row := &r.Rows[i]
+			err := cmp.Or(
+				c.checkOrder("trace", row.Timestamp),
+				checkJSON("messages of a trace", row.Messages),
+				checkJSON("metadata of a trace", row.Metadata),
+			)
+			if err != nil {
 				return err
 			}
 		}
@@ -96,6 +113,15 @@ func (c *streamChecker) checkContent(r Record) error {
 		}
 		c.path = r.Path
 	}
+	return nil
+}
+
+// checkOrder checks that a row comes after the one of its kind before it.
+func (c *streamChecker) checkOrder(what, stamp string) error {
+	if stamp < c.stamp {
+		return Errorf(ErrInvalid, "stream of records has a %s out of order: that of %q comes after one of %q", what, stamp, c.stamp)
+	}
+	c.stamp = stamp
 	return nil
 }
 

@@ -26,6 +26,24 @@ func TestChecked(t *testing.T) {
 	metrics := &trackio.Metrics{Rows: []trackio.MetricsRow{{Metrics: []byte(`{}`)}}}
 	config := &trackio.Config{JSON: []byte(`{}`)}
 	media := func(path string) *trackio.Media { return &trackio.Media{Path: path} }
+	// stamped are records of one kind with a row of each stamp.
+	stamped := func(kind trackio.Kinds, stamps ...string) trackio.Record {
+		var (
+			m trackio.Metrics
+			s trackio.SystemMetrics
+			a trackio.Alerts
+			t trackio.Traces
+		)
+		for _, stamp := range stamps {
+			m.Rows = append(m.Rows, trackio.MetricsRow{Timestamp: stamp, Metrics: []byte(`{}`)})
+			s.Rows = append(s.Rows, trackio.SystemMetricsRow{Timestamp: stamp, Metrics: []byte(`{}`)})
+			a.Rows = append(a.Rows, trackio.AlertRow{Timestamp: stamp})
+			t.Rows = append(t.Rows, trackio.TraceRow{Timestamp: stamp, Messages: []byte(`[]`), Metadata: []byte(`{}`)})
+		}
+		return map[trackio.Kinds]trackio.Record{
+			trackio.KindMetrics: &m, trackio.KindSystemMetrics: &s, trackio.KindAlerts: &a, trackio.KindTraces: &t,
+		}[kind]
+	}
 	lost := trackio.Errorf(trackio.ErrDataLoss, "lost")
 	for _, c := range []struct {
 		name    string
@@ -55,6 +73,18 @@ func TestChecked(t *testing.T) {
 		{"a path twice", []trackio.Record{header, media("a"), media("a")}, nil, 2, "each once"},
 		{"paths out of order", []trackio.Record{header, media("b"), media("a")}, nil, 2, "in byte order"},
 		{"rows after media", []trackio.Record{header, media("a"), metrics}, nil, 2, "out of order"},
+		{
+			"each kind has an order of its own, as text",
+			[]trackio.Record{
+				header, stamped(trackio.KindMetrics, "", "b", "b"), stamped(trackio.KindMetrics, "b", "c"),
+				stamped(trackio.KindSystemMetrics, "10", "9"), stamped(trackio.KindAlerts, "A", "a"), stamped(trackio.KindTraces, "0"),
+			}, nil, 6, "",
+		},
+		{"metrics out of order", []trackio.Record{header, stamped(trackio.KindMetrics, "b", "c", "a")}, nil, 1, `metrics row out of order: that of "a" comes after one of "c"`},
+		{"metrics out of order between batches", []trackio.Record{header, stamped(trackio.KindMetrics, "9"), &trackio.Metrics{}, stamped(trackio.KindMetrics, "10")}, nil, 3, `"10" comes after one of "9"`},
+		{"system metrics out of order", []trackio.Record{header, stamped(trackio.KindSystemMetrics, "b", "a")}, nil, 1, `system metrics row out of order: that of "a" comes after one of "b"`},
+		{"alerts out of order", []trackio.Record{header, stamped(trackio.KindAlerts, "b", "")}, nil, 1, `alert out of order: that of "" comes after one of "b"`},
+		{"traces out of order", []trackio.Record{header, stamped(trackio.KindTraces, "b", "a")}, nil, 1, `trace out of order: that of "a" comes after one of "b"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			passed, errs := 0, 0

@@ -30,6 +30,7 @@ func importRules(ctx context.Context, e *Env) error {
 		alerts  = &trackio.Alerts{Rows: r.alerts[:1]}
 		traces  = &trackio.Traces{Rows: r.traces[:1]}
 	)
+	later := func(i int) trackio.MetricsRow { return metricsRow(key, 100+i, `{"loss":1}`) }
 	media := func(path string) *trackio.Media {
 		return &trackio.Media{Path: path, Size: 1, Body: bytes.NewReader([]byte("x"))}
 	}
@@ -48,6 +49,11 @@ func importRules(ctx context.Context, e *Env) error {
 		{"alerts after traces", []trackio.Record{header, traces, alerts}},
 		{"rows after media", []trackio.Record{header, media("0/a.png"), metrics}},
 		{"a kind that the header does not announce", []trackio.Record{&trackio.Header{Kinds: trackio.KindConfig}, config, metrics}},
+		{"rows out of the order of their timestamps", []trackio.Record{header, &trackio.Metrics{Rows: []trackio.MetricsRow{later(1), later(2), later(0)}}}},
+		{"a batch of rows that are older than those before it", []trackio.Record{header, &trackio.Metrics{Rows: []trackio.MetricsRow{later(1)}}, metrics}},
+		{"system metrics out of order", []trackio.Record{header, &trackio.SystemMetrics{Rows: []trackio.SystemMetricsRow{r.system[1], r.system[0]}}}},
+		{"alerts out of order", []trackio.Record{header, &trackio.Alerts{Rows: []trackio.AlertRow{r.alerts[1], r.alerts[0]}}}},
+		{"traces out of order", []trackio.Record{header, &trackio.Traces{Rows: []trackio.TraceRow{r.traces[1], r.traces[0]}}}},
 		{"a config that is not JSON", []trackio.Record{header, &trackio.Config{JSON: json.RawMessage(`{"a":NaN}`)}}},
 		{"a row that is not JSON", []trackio.Record{header, metrics, &trackio.Metrics{Rows: []trackio.MetricsRow{{Timestamp: stamp(9), Metrics: json.RawMessage(`{"a":`)}}}}},
 		{"a trace that is not JSON", []trackio.Record{header, &trackio.Traces{Rows: []trackio.TraceRow{{ID: key, Timestamp: stamp(9), Messages: json.RawMessage(`[]`)}}}}},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -77,18 +76,8 @@ func at(ref trackio.RunRef) string { return fmt.Sprintf("%q in %q", ref.ID, ref.
 // read reads a stream into a run, and checks that it is in order, that bodies are
 // what their records say, and that a stream without bodies has the sums.
 func read(records iter.Seq2[trackio.Record, error], bodies bool) (run, *trackio.Header, error) {
-	var (
-		r      run
-		header *trackio.Header
-		sorted = map[string]string{} // kind of row: last timestamp
-	)
-	inOrder := func(kind, stamp string) error {
-		if last := sorted[kind]; stamp < last {
-			return fmt.Errorf("%s rows are out of order: %q comes after %q", kind, stamp, last)
-		}
-		sorted[kind] = stamp
-		return nil
-	}
+	var r run
+	var header *trackio.Header
 	for record, err := range trackio.Checked(records) {
 		if err != nil {
 			return r, header, err
@@ -102,24 +91,20 @@ func read(records iter.Seq2[trackio.Record, error], bodies bool) (run, *trackio.
 			for _, row := range record.Rows {
 				row.Metrics = slices.Clone(row.Metrics)
 				r.metrics = append(r.metrics, row)
-				err = errors.Join(err, inOrder("metrics", row.Timestamp))
 			}
 		case *trackio.SystemMetrics:
 			for _, row := range record.Rows {
 				row.Metrics = slices.Clone(row.Metrics)
 				r.system = append(r.system, row)
-				err = errors.Join(err, inOrder("system metrics", row.Timestamp))
 			}
 		case *trackio.Alerts:
 			for _, row := range record.Rows {
 				r.alerts = append(r.alerts, row)
-				err = errors.Join(err, inOrder("alerts", row.Timestamp))
 			}
 		case *trackio.Traces:
 			for _, row := range record.Rows {
 				row.Messages, row.Metadata = slices.Clone(row.Messages), slices.Clone(row.Metadata)
 				r.traces = append(r.traces, row)
-				err = errors.Join(err, inOrder("traces", row.Timestamp))
 			}
 		case *trackio.Media:
 			var f file

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/trackio-go/trackio/trackio"
 )
@@ -119,6 +121,13 @@ func importFaults() []fault {
 				}))
 			}
 		}, map[string]string{"import/rules": "two headers succeeded"}},
+		{"sorts the rows of a stream", onImport(func(r trackio.Record) trackio.Record {
+			if m, ok := r.(*trackio.Metrics); ok {
+				rows := slices.SortedFunc(slices.Values(m.Rows), func(x, y trackio.MetricsRow) int { return strings.Compare(x.Timestamp, y.Timestamp) })
+				return &trackio.Metrics{Rows: rows}
+			}
+			return r
+		}), map[string]string{"import/rules": "rows out of the order of their timestamps succeeded"}},
 		{"stores what came of a body", onImport(eachMedia(func(m *trackio.Media) trackio.Record {
 			if m.Missing {
 				return m

@@ -2,7 +2,6 @@ package memory
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -115,15 +114,10 @@ func clone[T any](p *T) *T {
 	return &v
 }
 
-// settle brings the rows into the order of a stream and works out what listings
-// show. "Earliest" and "latest" are meant as text, like the order of rows. The
-// created_at of the sender counts only when nothing else tells it.
+// settle works out what listings show. "Earliest" and "latest" are meant as text,
+// like the order of rows, in which they came. The created_at of the sender counts
+// only when nothing else tells it.
 func (r *run) settle() {
-	sortByTime(r.metrics, func(row *trackio.MetricsRow) string { return row.Timestamp })
-	sortByTime(r.system, func(row *trackio.SystemMetricsRow) string { return row.Timestamp })
-	sortByTime(r.alerts, func(row *trackio.AlertRow) string { return row.Timestamp })
-	sortByTime(r.traces, func(row *trackio.TraceRow) string { return row.Timestamp })
-
 	var first, last []string
 	note := func(n int, at func(i int) string) {
 		if n > 0 {
@@ -154,10 +148,6 @@ func (r *run) settle() {
 	r.undelivered = slices.ContainsFunc(r.metrics, func(row trackio.MetricsRow) bool { return row.SpaceID != "" }) ||
 		slices.ContainsFunc(r.system, func(row trackio.SystemMetricsRow) bool { return row.SpaceID != "" }) ||
 		slices.ContainsFunc(r.traces, func(row trackio.TraceRow) bool { return row.SpaceID != "" })
-}
-
-func sortByTime[T any](rows []T, stamp func(*T) string) {
-	slices.SortStableFunc(rows, func(x, y T) int { return cmp.Compare(stamp(&x), stamp(&y)) })
 }
 
 // timeOf returns the time that a stamp says, the zero time when it says none.

@@ -181,12 +181,8 @@ func wanted(opts trackio.ExportOptions, step *int64, timestamp string) bool {
 func (r *run) alertsLike(opts trackio.AlertOptions) []trackio.Alert {
 	var alerts []trackio.Alert
 	for _, row := range r.alerts {
-		if opts.Level != "" && row.Level != opts.Level {
+		if !opts.Matches(row) {
 			continue
-		}
-		at, err := trackio.ParseTime(row.Timestamp)
-		if err == nil && !opts.Since.IsZero() && at.Before(opts.Since) {
-			continue // one that cannot be read is rather shown than hidden
 		}
 		alerts = append(alerts, trackio.Alert{RunID: r.ref.ID, RunName: r.name, AlertRow: row})
 	}
