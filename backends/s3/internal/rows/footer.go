@@ -1,7 +1,9 @@
 package rows
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
@@ -12,6 +14,7 @@ import (
 // footer is what a file says of itself.
 type footer struct {
 	rows   int64
+	sum    string // see Summary.Footer
 	groups []group
 }
 
@@ -108,7 +111,7 @@ func parseFooter[R Row](data []byte, end int64, k *kind[R]) (*footer, error) {
 	if err := k.checkSchema(raw.schema); err != nil {
 		return nil, err
 	}
-	f := &footer{rows: raw.rows, groups: make([]group, 0, len(raw.groups))}
+	f := &footer{rows: raw.rows, sum: sumOf(data), groups: make([]group, 0, len(raw.groups))}
 	var rows int64
 	for i := range raw.groups {
 		g, err := k.group(&raw.groups[i], end)
@@ -122,6 +125,19 @@ func parseFooter[R Row](data []byte, end int64, k *kind[R]) (*footer, error) {
 		return nil, fmt.Errorf("its row groups hold %d rows, and it says %d", rows, f.rows)
 	}
 	return f, nil
+}
+
+func sumOf(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:16])
+}
+
+// sumFooter returns the checksum of the footer with which a file ends.
+func sumFooter(end []byte) string {
+	end = end[:len(end)-len(magic)]
+	length := int(binary.LittleEndian.Uint32(end[len(end)-4:]))
+	end = end[:len(end)-4]
+	return sumOf(end[len(end)-length:])
 }
 
 func (k *kind[R]) checkSchema(schema []element) error {

@@ -2,6 +2,7 @@ package rows
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"time"
@@ -20,6 +21,9 @@ type Options struct {
 
 	// Rows is the number of rows that the file must have, 0 when it is not known.
 	Rows int64
+
+	// Footer is the checksum that the footer must have, "" when it is not known.
+	Footer string
 }
 
 // Read yields the rows of a file of that size in batches, in the order in which
@@ -38,8 +42,8 @@ func Read[R Row](ctx context.Context, src Source, size int64, opts Options) iter
 	return func(yield func([]R, error) bool) {
 		k := kindOf[R]()
 		f, tail, err := readFooter(ctx, src, size, &k)
-		if err == nil && opts.Rows != 0 && f.rows != opts.Rows {
-			err = fmt.Errorf("it has %d rows of %d", f.rows, opts.Rows)
+		if err == nil {
+			err = opts.check(f)
 		}
 		if err != nil {
 			yield(nil, k.damaged(ctx, err))
@@ -76,6 +80,17 @@ func Read[R Row](ctx context.Context, src Source, size int64, opts Options) iter
 			}
 		}
 	}
+}
+
+// check makes sure that a file is the one that is meant.
+func (o *Options) check(f *footer) error {
+	switch {
+	case o.Rows != 0 && f.rows != o.Rows:
+		return fmt.Errorf("it has %d rows of %d", f.rows, o.Rows)
+	case o.Footer != "" && f.sum != o.Footer:
+		return errors.New("the checksum of its footer differs")
+	}
+	return nil
 }
 
 // damaged makes data loss of an error that has no kind and is not the source's.

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"slices"
 )
 
 // Source is a stored file of which parts can be read.
@@ -96,21 +97,23 @@ type fetcher struct {
 	tail   tail
 	groups []group
 	ahead  chan fetched // the next one; nil when there is none
+	used   []byte       // what the last one was fetched into; nil when it was in the tail
 }
 
 type fetched struct {
 	data []byte
+	own  bool // the data are not part of the tail
 	err  error
 }
 
 func newFetcher(ctx context.Context, src Source, t tail, groups []group) *fetcher {
 	f := &fetcher{src: src, tail: t, groups: groups}
-	f.begin(ctx)
+	f.begin(ctx, nil)
 	return f
 }
 
-// begin sets out for the next row group.
-func (f *fetcher) begin(ctx context.Context) {
+// begin sets out for the next row group, into a buffer if that is large enough.
+func (f *fetcher) begin(ctx context.Context, buffer []byte) {
 	f.ahead = nil
 	if len(f.groups) == 0 {
 		return
@@ -123,20 +126,28 @@ func (f *fetcher) begin(ctx context.Context) {
 		return
 	}
 	go func(ahead chan<- fetched) {
-		data := make([]byte, span.to-span.from)
+		size := int(span.to - span.from)
+		data := slices.Grow(buffer[:0], size)[:size]
 		err := readAt(ctx, f.src, data, span.from)
-		ahead <- fetched{data, err}
+		ahead <- fetched{data, true, err}
 	}(f.ahead)
 }
 
-// next returns the bytes of the next row group, of which there must be one.
+// next returns the bytes of the next row group, of which there must be one. Those
+// that it returned before are not valid any more.
 func (f *fetcher) next(ctx context.Context) ([]byte, error) {
 	got := <-f.ahead
 	f.ahead = nil
-	if got.err == nil {
-		f.begin(ctx)
+	if got.err != nil {
+		return nil, got.err
 	}
-	return got.data, got.err
+	free := f.used
+	f.used = nil
+	if got.own {
+		f.used = got.data
+	}
+	f.begin(ctx, free)
+	return got.data, nil
 }
 
 // stop waits until nothing is under way any more; the context has ended before.

@@ -25,6 +25,10 @@ type Summary struct {
 	// of them), NamesCut is set, and some are missing.
 	Names    []string
 	NamesCut bool
+
+	// Footer is a checksum of the footer, as [Options] takes it. The pages have their
+	// own; with this one, no damage to a file can go unseen.
+	Footer string
 }
 
 // stamp counts a row of that timestamp and returns its time column.

@@ -39,12 +39,14 @@ type Writer[R Row] struct {
 	summary Summary
 	names   names
 	err     error // what broke it
+
+	groupRows int // rows of a row group at most
 }
 
 // NewWriter returns a writer to w, which it does not close.
 func NewWriter[R Row](w io.Writer) *Writer[R] {
 	out := &counter{w: w}
-	wr := &Writer[R]{kind: kindOf[R](), out: out}
+	wr := &Writer[R]{kind: kindOf[R](), out: out, groupRows: groupRows}
 	wr.table = wr.kind.open(wr)
 	return wr
 }
@@ -63,7 +65,7 @@ func (w *Writer[R]) Write(rows []R) error {
 		}
 		w.rows++
 		w.bytes += size
-		if w.rows >= groupRows || w.bytes >= groupBytes {
+		if w.rows >= w.groupRows || w.bytes >= groupBytes {
 			if err := w.table.endGroup(); err != nil {
 				return w.fail(err)
 			}
@@ -87,6 +89,8 @@ func (w *Writer[R]) Close() (Summary, error) {
 	}
 	w.err = trackio.Errorf(trackio.ErrInvalid, "the file of %s is written already", w.kind.name)
 	w.summary.Names, w.summary.NamesCut = w.names.sorted()
+	w.summary.Footer = sumFooter(w.out.end)
+	w.out.end = nil
 	return w.summary, nil
 }
 
@@ -111,11 +115,15 @@ type counter struct {
 	w   io.Writer
 	n   int64
 	err error
+	end []byte // what is written after the last row group; nil before
 }
 
 func (c *counter) Write(p []byte) (int, error) {
 	if c.err != nil {
 		return 0, c.err
+	}
+	if c.end != nil {
+		c.end = append(c.end, p...)
 	}
 	n, err := c.w.Write(p)
 	c.n += int64(n)
@@ -196,8 +204,9 @@ func (t *records[R, T]) endGroup() error {
 }
 
 func (t *records[R, T]) end() error {
-	if err := t.flush(); err != nil {
+	if err := t.endGroup(); err != nil {
 		return err
 	}
+	t.w.out.end = []byte{}
 	return t.file.Close()
 }
