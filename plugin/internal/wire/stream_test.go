@@ -47,11 +47,11 @@ func wholeRun() []trackio.Record {
 			{Timestamp: "t", Title: "y", Level: "info"},
 		}},
 		&trackio.Traces{Rows: []trackio.TraceRow{
+			{ID: "2", Messages: json.RawMessage(`[1]`), Metadata: json.RawMessage(`null`)},
 			{
 				ID: "1", Timestamp: "t", Step: 1, Key: "k", TraceIndex: ptr(int64(0)), Messages: json.RawMessage(`[]`),
 				Metadata: json.RawMessage(`{}`), SearchText: "s", LogID: "l", SpaceID: "sp",
 			},
-			{ID: "2", Messages: json.RawMessage(`[1]`), Metadata: json.RawMessage(`null`)},
 		}},
 		&trackio.Media{Path: "a.png", Size: 5, Body: strings.NewReader("12345")},
 		&trackio.Media{Path: "b.png", Missing: true},
