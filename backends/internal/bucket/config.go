@@ -85,6 +85,8 @@ func (at *location) open(ctx context.Context) (store, error) {
 	switch at.scheme {
 	case "s3":
 		return openS3(ctx, at)
+	case "gs":
+		return openGCS(ctx, at)
 	case "azblob":
 		return openAzure(at)
 	case "mem":
