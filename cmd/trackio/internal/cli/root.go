@@ -58,7 +58,7 @@ directory.`,
 	}
 	add("read", a.listCommand(), a.getCommand())
 	add("change", a.moveCommand(), a.copyCommand(), a.renameCommand(), a.deleteCommand())
-	add("setup", a.backendsCommand(), a.configCommand(), a.doctorCommand(), a.demoCommand(), a.completionCommand(), a.versionCommand())
+	add("setup", a.backendsCommand(), a.configCommand(), a.doctorCommand(), a.gcCommand(), a.demoCommand(), a.completionCommand(), a.versionCommand())
 	a.addPythonCommands(root)
 
 	root.SetUsageTemplate(root.UsageTemplate() + "{{if not .HasParent}}\nExit codes:\n" + exitTable() + "\n{{end}}")

@@ -20,6 +20,8 @@ func usageError(cmd *cobra.Command, err error) error {
 	switch {
 	case errors.As(err, &invalid) && invalid.GetFlag().Value.Type() == "int64":
 		message = "--" + invalid.GetFlag().Name + " takes a whole number, not \"" + invalid.GetValue() + "\""
+	case errors.As(err, &invalid) && invalid.GetFlag().Value.Type() == spanType:
+		message = "--" + invalid.GetFlag().Name + " takes a span of time such as 0s, 90m, 24h or 7d, not \"" + invalid.GetValue() + "\""
 	case missingFlags.MatchString(message):
 		names := flagNames(missingFlags.FindStringSubmatch(message)[1])
 		message = cmd.CommandPath() + " needs " + strings.Join(names, " and ")
