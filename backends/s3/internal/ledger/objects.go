@@ -7,19 +7,20 @@ import (
 	"path"
 	"strconv"
 	"strings"
-	"time"
+
+	"github.com/trackio-go/trackio/backends/internal/bucket"
 )
 
-// Objects is what the ledger asks of a store. Keys are relative to the prefix of
-// the store. An error's kind is one of package trackio; each call answers within
-// bounded time.
+// Objects is what the ledger asks of a store; [bucket.Bucket] is one. Keys are
+// relative to the prefix of the store. An error's kind is one of package
+// trackio; each call answers within bounded time.
 type Objects interface {
 	// Get returns the bytes of an object; [trackio.ErrNotFound] only when the
 	// store has said that there is none.
 	Get(ctx context.Context, key string) ([]byte, error)
 	// Create makes an object if there is none of that name. Nil: it holds these
-	// bytes. [trackio.ErrExists]: it holds others. Anything else: it may have
-	// been made, or may be made yet.
+	// bytes. [trackio.ErrExists]: it holds others. [ErrOutcomeUnknown]: it may
+	// have been made, or may be made yet. Anything else: this call made nothing.
 	Create(ctx context.Context, key string, body []byte, contentType string) error
 	// Put makes or replaces an object.
 	Put(ctx context.Context, key string, body []byte, contentType string) error
@@ -30,11 +31,7 @@ type Objects interface {
 }
 
 // Entry is an object in a listing.
-type Entry struct {
-	Key     string
-	Size    int64
-	ModTime time.Time
-}
+type Entry = bucket.Entry
 
 // The names of the objects.
 const (

@@ -36,6 +36,8 @@ type Run struct {
 	// Commit is the number of the last commit that touched the run. The ledger
 	// sets it; in an action it is ignored.
 	Commit int64 `json:"commit,omitempty"`
+
+	place place // of a record that came out of the ledger
 }
 
 // Rows counts the rows of a run.
@@ -73,7 +75,11 @@ type place struct {
 	id      string
 }
 
-func (r *Run) place() place { return place{r.Created(), r.ID} }
+// keep makes the record one of the ledger's, of a commit.
+func (r *Run) keep(seq int64) {
+	r.Commit = seq
+	r.place = place{r.Created(), r.ID}
+}
 
 func (p place) compare(q place) int {
 	if c := p.created.Compare(q.created); c != 0 {
