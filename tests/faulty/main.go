@@ -17,6 +17,7 @@ import (
 type config struct {
 	Fault string `trackio:"fault,required" help:"what goes wrong when projects are listed"`
 	Token string `trackio:"token,sensitive" help:"a secret"`
+	Scrap string `trackio:"scrap,path" help:"a directory whose files no run refers to; without it there is no gc"`
 }
 
 var kinds = map[string]error{
@@ -63,7 +64,11 @@ func main() {
 			if _, ok := kinds[cfg.Fault]; !ok && cfg.Fault != "none" && cfg.Fault != "die" && cfg.Fault != "hang" {
 				return nil, badFault{trackio.Errorf(trackio.ErrInvalid, "there is no fault %q", cfg.Fault)}
 			}
-			return faulty{memory.New(), cfg.Fault}, nil
+			b := faulty{memory.New(), cfg.Fault}
+			if cfg.Scrap == "" {
+				return b, nil
+			}
+			return collecting{b, cfg.Scrap}, nil
 		},
 	))
 }
