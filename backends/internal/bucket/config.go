@@ -39,6 +39,10 @@ type Config struct {
 	// ReadOnly refuses every write, creates no directory and takes no lock.
 	ReadOnly bool
 
+	// Shared lets other processes use a file:// directory at the same time.
+	// Without it one process has the directory, and others get ErrConflict.
+	Shared bool
+
 	// Timeout is how long a call may wait for the store; 15 seconds if zero.
 	// Bodies may take as long as their bytes keep moving.
 	Timeout time.Duration
@@ -89,6 +93,8 @@ func (at *location) open(ctx context.Context) (store, error) {
 		return openGCS(ctx, at)
 	case "azblob":
 		return openAzure(at)
+	case "file":
+		return openDirectory(at)
 	case "mem":
 		return openMemory(at.host)
 	}

@@ -35,6 +35,10 @@ func (v verdict) refused() bool {
 }
 
 func (b *Bucket) verdict(err error) verdict {
+	var known *trackio.Error
+	if errors.As(err, &known) {
+		return verdict{kind: known.Kind, text: known.Message, hint: known.Hint}
+	}
 	if v, ok := networkVerdict(err); ok {
 		return v
 	}
