@@ -98,9 +98,7 @@ func read(records iter.Seq2[trackio.Record, error], bodies bool) (run, *trackio.
 				r.system = append(r.system, row)
 			}
 		case *trackio.Alerts:
-			for _, row := range record.Rows {
-				r.alerts = append(r.alerts, row)
-			}
+			r.alerts = append(r.alerts, record.Rows...)
 		case *trackio.Traces:
 			for _, row := range record.Rows {
 				row.Messages, row.Metadata = slices.Clone(row.Messages), slices.Clone(row.Metadata)
