@@ -16,6 +16,21 @@ backend "sqlite" "local" {
   dir = "~/.cache/huggingface/trackio"
 }
 
+# "s3" is built in too: everything in a bucket, with nothing beside it, for any
+# number of machines at once: s3:// and what speaks its language, gs://,
+# azblob://, file://. Credentials come from where the cloud's own tools have them:
+# variables, profiles, single sign-on, the machine's role.
+#
+# backend "s3" "team" {
+#   bucket = "s3://ml-runs?region=eu-west-1&prefix=trackio/"
+# }
+# backend "s3" "lab" {
+#   bucket     = "s3://runs"
+#   endpoint   = "https://minio.lab.example:9000"
+#   path_style = true
+#   profile    = "lab"
+# }
+
 # Any other type is a program of its own. Without `plugin` it is looked for as
 # trackio-backend-TYPE in TRACKIO_PLUGIN_PATH, in your plugin directory and on
 # PATH. All attributes that are not named below are the backend's own.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/trackio-go/trackio/backends/s3"
 	"github.com/trackio-go/trackio/backends/sqlite"
 	"github.com/trackio-go/trackio/cmd/trackio/internal/cli"
 	"github.com/trackio-go/trackio/plugin"
@@ -19,6 +20,10 @@ func builtins() []plugin.Definition {
 		plugin.Define(plugin.Info{
 			Type: "sqlite", Version: version, Description: "the directory that Python Trackio reads and writes",
 		}, sqlite.Open),
+		plugin.Define(plugin.Info{
+			Type: "s3", Version: version, Description: "a bucket, on S3 or any other object store",
+			Environment: s3.Environment(),
+		}, s3.Open),
 	}
 }
 
