@@ -48,12 +48,18 @@ type Config struct {
 	// is meant: $TRACKIO_DIR, else $HF_HOME/trackio, else the directory
 	// huggingface/trackio in the user's cache directory.
 	Dir string `trackio:"dir,path" env:"TRACKIO_DIR" help:"the Trackio directory; by default the one that Python Trackio uses"`
+
+	// Media says where media lie: the URL of a bucket (s3://, gs://, azblob://,
+	// file://) or the absolute path of a directory. When it is empty they lie in
+	// Dir/media, where Python Trackio writes them.
+	Media string `trackio:"media" help:"where media lie: the URL of a bucket, such as s3://bucket?prefix=media, or an absolute path; by default media/ in the Trackio directory"`
 }
 
 // Backend is an opened Trackio directory.
 type Backend struct {
 	layout
-	now func() time.Time
+	bucket *mediaBucket // nil: media lie on the disk alone
+	now    func() time.Time
 
 	mu     sync.Mutex
 	closed bool
@@ -83,8 +89,12 @@ func Open(_ context.Context, config Config) (*Backend, error) {
 		return nil, trackio.Errorf(trackio.ErrInvalid, "%s is a file, not a Trackio directory", dir).
 			WithHint("name the directory that holds the *.db files")
 	}
+	media, err := newMediaBucket(config.Media, dir)
+	if err != nil {
+		return nil, err
+	}
 	done, stop := context.WithCancelCause(context.Background())
-	return &Backend{layout: layout{dir: dir}, now: time.Now, done: done, stop: stop}, nil
+	return &Backend{layout: layout{dir: dir}, bucket: media, now: time.Now, done: done, stop: stop}, nil
 }
 
 // ConfigSettings says which directory was taken where none was configured.
@@ -96,7 +106,10 @@ func (b *Backend) Close() error {
 	defer b.mu.Unlock()
 	b.closed = true
 	b.stop(errClosed)
-	return nil
+	if b.bucket == nil {
+		return nil
+	}
+	return b.bucket.close()
 }
 
 // enter begins a call: the context it returns ends with the caller's and with

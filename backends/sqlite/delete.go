@@ -35,7 +35,10 @@ func (b *Backend) DeleteRun(ctx context.Context, ref trackio.RunRef, opts tracki
 func (b *Backend) deleteRun(ctx context.Context, p *plan) error {
 	op := b.newOperation(opDelete)
 	op.Source, op.RunID, op.RunName, op.Revision, op.Rows = p.ref.Project, p.ref.ID, p.name, p.revision, p.rows
-	op.Files, op.Alone = p.media.planDelete(), p.media.alone
+	op.Alone = p.media.alone
+	if err := b.planDelete(ctx, p.media, op); err != nil {
+		return err
+	}
 	if err := b.begin(op); err != nil {
 		return err
 	}
@@ -54,11 +57,7 @@ func (b *Backend) failDelete(ctx context.Context, op *operation, err error) erro
 	if errors.Is(err, errMovedOn) || errors.Is(err, trackio.ErrConflict) {
 		return errors.Join(err, b.end(op)) // nothing but the journal was written
 	}
-	done, left := b.settle(ctx, op)
-	if done && left == nil {
-		return nil
-	}
-	return op.unsettled(err, left)
+	return b.ended(ctx, op, err)
 }
 
 // deleteRows removes the rows, under the project's lock. When it returns nil
@@ -104,9 +103,26 @@ func (b *Backend) cleanUp(ctx context.Context, op *operation) {
 		op.abandon()
 		return
 	}
+	if err := b.removeOldObjects(ctx, op); err != nil {
+		trackio.Note(ctx, "the run is %sd; media of it that are left in the bucket will be removed by the next change: %v", op.Kind, err)
+		b.cleanUpLater(op, true)
+		return
+	}
 	if err := b.end(op); err != nil {
 		trackio.Note(ctx, "the run is %sd; %v", op.Kind, err)
 	}
+}
+
+// removeOldObjects is removeOld in the bucket.
+func (b *Backend) removeOldObjects(ctx context.Context, op *operation) error {
+	if op.Bucket == nil {
+		return nil
+	}
+	store, err := b.bucketOf(ctx, op)
+	if err != nil {
+		return err
+	}
+	return deleteKeys(ctx, store, oldKeys(op, nil))
 }
 
 // removeOld unlinks the files that the operation took from a run.

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -87,11 +88,8 @@ func (b *Backend) examineJournal(ctx context.Context, path string, fix bool) (fi
 		return finding, false, nil
 	}
 	finding = trackio.Finding{
-		Kind: trackio.FindingOperation, Project: op.Source, RunID: op.RunID, Message: op.String(),
+		Kind: trackio.FindingOperation, Project: op.project(), RunID: op.runID(), Message: op.String(),
 		Hint: "fix it here, or let the next change do so: it is finished or undone, whichever the data allows",
-	}
-	if op.Kind == opImport {
-		finding.Project, finding.RunID = op.Target, op.NewID
 	}
 	switch {
 	case err != nil:
@@ -111,6 +109,10 @@ func (b *Backend) examineJournal(ctx context.Context, path string, fix bool) (fi
 	return finding, true, nil
 }
 
+// project and runID say what an operation began with; an import has no source.
+func (op *operation) project() string { return cmp.Or(op.Source, op.Target) }
+func (op *operation) runID() string   { return cmp.Or(op.RunID, op.NewID) }
+
 // String says what an operation was about.
 func (op *operation) String() string {
 	at := op.Started.Local().Format(time.DateTime)
@@ -119,6 +121,8 @@ func (op *operation) String() string {
 		return fmt.Sprintf("the move of run %q (%s) from project %q to %q, begun at %s, was interrupted", op.RunName, op.RunID, op.Source, op.Target, at)
 	case opImport:
 		return fmt.Sprintf("the import of run %q (%s) into project %q, begun at %s, was interrupted", op.RunName, op.NewID, op.Target, at)
+	case opCleanUp:
+		return fmt.Sprintf("the removal of objects of run %q (%s) in project %q, after a change begun at %s, was interrupted", op.RunName, op.runID(), op.project(), at)
 	case opDeleteProject:
 		return fmt.Sprintf("the deletion of project %q, begun at %s, was interrupted", op.Source, at)
 	}

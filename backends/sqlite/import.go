@@ -11,7 +11,8 @@ import (
 // ImportRun implements [trackio.Backend]. While the stream runs, everything goes
 // into a private staging directory: rows into a database of their own, media into
 // files. Only when the stream has ended well is the target touched: media get
-// their names, and one transaction brings the rows in.
+// their names, and one transaction brings the rows in. Media for a bucket go there
+// at once, into a directory that is the import's own.
 //
 // A run without rows and without a config cannot be stored, since nothing would
 // tell of it ([errors.ErrUnsupported]); nor a media file that no row refers to,
@@ -56,39 +57,25 @@ func (b *Backend) importRun(ctx context.Context, ref trackio.RunRef, records ite
 		return "", err
 	}
 	staged, err := b.stage(ctx, op, records)
-	if err != nil {
+	if staged == nil {
 		return "", errors.Join(err, b.end(op))
 	}
-	op.RunName, op.Files = staged.name, staged.files
-	if err := b.begin(op); err != nil {
-		return "", err
+	defer staged.media.close()
+	if err == nil {
+		err = b.journal(op)
+	}
+	if err != nil {
+		return "", b.giveUp(ctx, op, staged.media, err)
 	}
 	return staged.name, b.commitImport(ctx, op, staged)
 }
 
 // commitImport brings what was staged into the target.
 func (b *Backend) commitImport(ctx context.Context, op *operation, staged *staging) error {
-	defer staged.tree.close()
-	tree, err := openMediaTree(b.dir, b.media())
-	if err != nil {
-		return errors.Join(err, b.end(op))
-	}
-	defer tree.close()
-	media := &placing{tree: tree}
 	reached := false
-	err = media.all(ctx, staged.tree, op.Files)
-	if errors.Is(err, errMovedOn) { // another import took a place first
-		if err = media.undo(); err == nil {
-			staged.reroute(tree)
-			op.Files = staged.files
-			err = b.journal(op)
-		}
-		if err == nil {
-			err = media.all(ctx, staged.tree, op.Files)
-		}
-	}
+	err := staged.media.place(ctx)
 	if err == nil {
-		reached, err = b.commitStaged(ctx, op, staged, media)
+		reached, err = b.commitStaged(ctx, op, staged)
 	}
 	switch {
 	case err == nil:
@@ -96,28 +83,23 @@ func (b *Backend) commitImport(ctx context.Context, op *operation, staged *stagi
 			trackio.Note(ctx, "the run is imported; %v", err)
 		}
 		return nil
-	case !reached:
-		if errors.Is(err, errMovedOn) {
-			err = trackio.Errorf(trackio.ErrConflict, "media of run %q were moved away by another program meanwhile; nothing was imported", op.NewID).
-				WithHint("try again")
-		}
-		return errors.Join(err, media.undo(), b.end(op))
+	case reached:
+		return b.ended(ctx, op, err)
+	case errors.Is(err, errMovedOn):
+		err = trackio.Errorf(trackio.ErrConflict, "media of run %q were moved away by another program meanwhile; nothing was imported", op.NewID).
+			WithHint("try again")
 	}
-	done, left := b.settle(ctx, op)
-	if done && left == nil {
-		return nil
-	}
-	return op.unsettled(err, left)
+	return b.giveUp(ctx, op, staged.media, err)
 }
 
 // commitStaged runs the transaction; reached says that it was begun.
-func (b *Backend) commitStaged(ctx context.Context, op *operation, staged *staging, media *placing) (reached bool, err error) {
+func (b *Backend) commitStaged(ctx context.Context, op *operation, staged *staging) (reached bool, err error) {
 	release, err := b.lockProjects(ctx, op.Target)
 	if err != nil {
 		return false, err
 	}
 	defer release()
-	if err := media.check(); err != nil {
+	if err := staged.media.check(); err != nil {
 		return false, err
 	}
 	ref := trackio.RunRef{Project: op.Target, ID: op.NewID}
@@ -142,7 +124,7 @@ func (b *Backend) commitStaged(ctx context.Context, op *operation, staged *stagi
 		if err != nil {
 			return wrapErr(cause(ctx, err), "read", staged.path)
 		}
-		t := &transplant{w: w, from: staged.schema, fromID: ref.ID, toID: ref.ID, want: want, media: staged.moved}
+		t := &transplant{w: w, from: staged.schema, fromID: ref.ID, toID: ref.ID, want: want, media: staged.media.moved()}
 		if b.someoneWaits(ctx, w) {
 			t.hurry = b.newHurry(w, "src", "importing", changeShare)
 		}

@@ -63,7 +63,7 @@ type move struct {
 	op    *operation
 	force bool
 	texts map[string]string // media references: old to new
-	media placing
+	media mediaChanges
 
 	// reached: the target's transaction has been begun, so that only a look at
 	// the databases tells what has become of the move.
@@ -78,17 +78,18 @@ func (b *Backend) moveRun(ctx context.Context, p *plan, target string, force boo
 	if m.op.NewID, err = b.idInTarget(ctx, p, target); err != nil {
 		return trackio.RunRef{}, err
 	}
-	if m.media.tree, err = openMediaTree(b.dir, b.media()); err != nil {
+	tree, err := openMediaTree(b.dir, b.media())
+	if err != nil {
 		return trackio.RunRef{}, err
 	}
-	defer m.media.tree.close()
-	if m.op.Files, m.texts, err = p.media.planMove(m.media.tree, target, p.name, m.op); err != nil {
+	defer tree.close()
+	if m.media, m.texts, err = b.planMove(ctx, p.media, tree, p.name, m.op); err != nil {
 		return trackio.RunRef{}, err
 	}
 	if err := b.begin(m.op); err != nil {
 		return trackio.RunRef{}, err
 	}
-	if err := m.media.all(ctx, m.media.tree, m.op.Files); err != nil {
+	if err := m.media.place(ctx); err != nil {
 		return trackio.RunRef{}, m.fail(ctx, err)
 	}
 	moved := trackio.RunRef{Project: target, ID: m.op.NewID}
@@ -140,22 +141,12 @@ func checkRoom(ctx context.Context, q querier, s *schema, p *plan, target, id st
 	return nil
 }
 
-// fail ends a move that met an error. It looks at what has become of it: a
-// commit whose outcome is not known may have happened after all, and then the
-// move is finished and no error.
+// fail ends a move that met an error.
 func (m *move) fail(ctx context.Context, err error) error {
 	if !m.reached {
-		if left := m.media.undo(); left != nil {
-			m.op.abandon()
-			return errors.Join(err, left)
-		}
-		return errors.Join(err, m.b.end(m.op))
+		return m.b.giveUp(ctx, m.op, m.media, err)
 	}
-	done, left := m.b.settle(ctx, m.op)
-	if done && left == nil {
-		return nil
-	}
-	return m.op.unsettled(err, left)
+	return m.b.ended(ctx, m.op, err)
 }
 
 // commit runs the two transactions under both locks. An error means that neither

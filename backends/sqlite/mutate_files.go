@@ -208,21 +208,23 @@ func (r contextReader) Read(p []byte) (int, error) {
 	return r.r.Read(p)
 }
 
-// placing gives the files of an operation their new names, and can take them
-// back.
+// placing is the change of files on the disk: it links or copies them to their
+// new names in a tree.
 type placing struct {
-	tree *mediaTree
-	made []string // by this process, in this call
+	tree   *mediaTree
+	source *mediaTree // where they are now
+	files  []opFile
+	made   []string // by this process, in this call
 }
 
-// all places every file, read from source, durably. A name that was free when
-// the operation was planned and is taken now is errMovedOn.
-func (p *placing) all(ctx context.Context, source *mediaTree, files []opFile) error {
-	for _, f := range files {
+// place implements [mediaChange]. A name that was free when the operation was
+// planned and is taken now is errMovedOn.
+func (p *placing) place(ctx context.Context) error {
+	for _, f := range p.files {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		err := p.tree.place(ctx, source, f.From, f.To)
+		err := p.tree.place(ctx, p.source, f.From, f.To)
 		if errors.Is(err, fs.ErrExist) {
 			return errMovedOn
 		}
@@ -235,9 +237,9 @@ func (p *placing) all(ctx context.Context, source *mediaTree, files []opFile) er
 	return p.tree.sync()
 }
 
-// check returns errMovedOn when a placed file is gone: the recovery of another
-// operation on the same run may have taken it for its own. The caller holds the
-// target's lock, as recovery does, so the answer holds until it is released.
+// check implements [mediaChange]. The recovery of another operation on the same
+// run may have taken a file for its own; it holds the target's lock meanwhile, so
+// the answer holds until that is released.
 func (p *placing) check() error {
 	for _, name := range p.made {
 		if !p.tree.exists(name) {
@@ -247,8 +249,9 @@ func (p *placing) check() error {
 	return nil
 }
 
-// undo removes what this process made, and nothing else.
-func (p *placing) undo() error {
+// undo implements [mediaChange]. It removes what this process made, and nothing
+// else.
+func (p *placing) undo(context.Context) error {
 	var failed error
 	for _, name := range p.made {
 		if err := p.tree.remove(name); err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"path/filepath"
 	"strings"
 
@@ -112,42 +111,31 @@ func eachPayload(ctx context.Context, q querier, query, id string, visit func([]
 	return rows.Err()
 }
 
-// planMove decides where the run's files go in the project of a target, and
-// which reference becomes which. A place that is taken already, by a file of
-// another run, is avoided: nothing is ever overwritten.
-func (m *runMedia) planMove(tree *mediaTree, target, name string, op *operation) (files []opFile, texts map[string]string, err error) {
-	to := map[string]string{} // by path in the stream
+// filesIn lists the run's files that are in a tree, with the places to which they
+// go, by path in the stream.
+func (m *runMedia) filesIn(tree *mediaTree, to map[string]string) (files []opFile, err error) {
 	for _, f := range m.refs.files() {
-		from := path.Clean(slashed(f.Path))
-		place := joinRef(f.Rel, target, name)
-		if tree.exists(place) {
-			place = joinPrivate(f.Rel, target, op.NewID, op.ID)
-		}
-		to[f.Rel] = place
+		from := cleanRef(f.Path)
 		info, err := tree.root.Stat(filepath.FromSlash(from))
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			continue // a reference to a file that is gone stays one
 		case err != nil:
-			return nil, nil, wrapErr(err, "read media file", from)
+			return nil, wrapErr(err, "read media file", from)
 		case !info.Mode().IsRegular():
-			return nil, nil, trackio.Errorf(trackio.ErrDataLoss, "media file %q is not a regular file", from)
+			return nil, trackio.Errorf(trackio.ErrDataLoss, "media file %q is not a regular file", from)
 		}
-		files = append(files, opFile{From: from, To: place, Shared: m.shared[f.Rel]})
+		files = append(files, opFile{From: from, To: to[f.Rel], Shared: m.shared[f.Rel]})
 	}
-	texts = make(map[string]string, len(m.texts))
-	for text, rel := range m.texts {
-		texts[text] = to[rel]
-	}
-	return files, texts, nil
+	return files, nil
 }
 
-// planDelete lists the files that only this run refers to.
-func (m *runMedia) planDelete() []opFile {
+// onlyOwn lists the files that only this run refers to.
+func (m *runMedia) onlyOwn() []opFile {
 	var files []opFile
 	for _, f := range m.refs.files() {
 		if !m.shared[f.Rel] {
-			files = append(files, opFile{From: path.Clean(slashed(f.Path))})
+			files = append(files, opFile{From: cleanRef(f.Path)})
 		}
 	}
 	return files

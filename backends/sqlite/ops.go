@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -19,7 +20,7 @@ import (
 // interrupted, and recovery decides by what it finds in the databases: the
 // journal says what was meant, never how far it went.
 type operation struct {
-	Version int       `json:"version"` // operationVersion
+	Version int       `json:"version"` // operationVersion or bucketVersion
 	ID      string    `json:"id"`
 	Kind    opKind    `json:"kind"`
 	Started time.Time `json:"started"`
@@ -33,6 +34,8 @@ type operation struct {
 	NewID  string    `json:"new_id,omitempty"` // in the target
 	Rows   rowCounts `json:"rows,omitempty"`   // by table, in the source
 	Files  []opFile  `json:"files,omitempty"`
+	// Bucket is the part in a bucket; Files are always on the disk.
+	Bucket *opBucket `json:"bucket,omitempty"`
 	// Alone: no other run has the name, so directories that get empty may go.
 	Alone bool `json:"alone,omitempty"`
 
@@ -42,6 +45,7 @@ type operation struct {
 
 const (
 	operationVersion = 1
+	bucketVersion    = 2 // of an operation that has a part in a bucket
 	journalExt       = ".json"
 )
 
@@ -53,6 +57,7 @@ const (
 	opDelete        opKind = "delete"
 	opImport        opKind = "import"
 	opDeleteProject opKind = "delete-project"
+	opCleanUp       opKind = "clean-up" // of objects, after any other: see cleanUpLater
 )
 
 // opFile is one media file of an operation; paths are slash-separated, relative
@@ -98,6 +103,9 @@ func (b *Backend) begin(op *operation) error {
 
 // journal writes the operation down, in place of what was written before.
 func (b *Backend) journal(op *operation) error {
+	if op.Bucket != nil {
+		op.Version = bucketVersion // older programs must leave it alone
+	}
 	data, err := json.MarshalIndent(op, "", " ")
 	if err != nil {
 		return trackio.Errorf(trackio.ErrInvalid, "operation cannot be written down: %w", err)
@@ -153,6 +161,33 @@ func (op *operation) unsettled(err, left error) error {
 		WithHint("put right what stood in its way, then run `trackio doctor --fix`, which finishes or undoes it, as the next change does")
 }
 
+// ended returns the error of a change that met err after its transaction was
+// begun: it looks at what has become of it. A commit whose outcome was not known
+// may have happened after all, and then the change is finished and no error.
+func (b *Backend) ended(ctx context.Context, op *operation, err error) error {
+	switch done, left := b.settle(ctx, op); {
+	case !done:
+		return op.unsettled(err, left)
+	case left != nil:
+		noteLeft(ctx, op, left)
+	}
+	return nil
+}
+
+// giveUp ends an operation that met err before its transaction was begun.
+func (b *Backend) giveUp(ctx context.Context, op *operation, media mediaChange, err error) error {
+	if left := media.undo(context.WithoutCancel(ctx)); left != nil {
+		b.cleanUpLater(op, false)
+		return op.unsettled(err, left)
+	}
+	return errors.Join(err, b.end(op))
+}
+
+// noteLeft tells the caller of a change that has happened what is left of it.
+func noteLeft(ctx context.Context, op *operation, left error) {
+	trackio.Note(ctx, "%s; it has happened, and files that are left will be removed by a later change: %v", op, left)
+}
+
 // abandon leaves the journal where it is, for recovery to take up.
 func (op *operation) abandon() { op.lock.release() }
 
@@ -206,9 +241,9 @@ func readOperation(path string) (*operation, error) {
 		return nil, trackio.Errorf(trackio.ErrDataLoss, "journal of an operation %s cannot be read: %w", path, err).
 			WithHint("it was not written by this program; look at it, and move it away if it is not needed")
 	}
-	if op.Version != operationVersion {
-		return nil, trackio.Errorf(errors.ErrUnsupported, "operation %s was begun by another version of this program (format %d, this one knows %d)",
-			path, op.Version, operationVersion).WithHint("finish it with the version that began it")
+	if op.Version < operationVersion || op.Version > bucketVersion {
+		return nil, trackio.Errorf(errors.ErrUnsupported, "operation %s was begun by another version of this program (format %d, this one knows %d to %d)",
+			path, op.Version, operationVersion, bucketVersion).WithHint("finish it with the version that began it")
 	}
 	return op, nil
 }

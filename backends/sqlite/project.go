@@ -31,8 +31,14 @@ func (b *Backend) DeleteProject(ctx context.Context, project string, opts tracki
 	}
 	op := b.newOperation(opDeleteProject)
 	op.Source = project
+	if b.bucket != nil {
+		op.Bucket = b.newOpBucket(op)
+	}
 	if err := b.begin(op); err != nil {
 		return err
+	}
+	if err := b.listProjectObjects(ctx, op); err != nil {
+		return errors.Join(err, b.end(op))
 	}
 	if err := b.takeAway(ctx, op); err != nil {
 		if b.isStaged(op) {
@@ -40,6 +46,11 @@ func (b *Backend) DeleteProject(ctx context.Context, project string, opts tracki
 			return err
 		}
 		return errors.Join(err, b.end(op))
+	}
+	if err := b.settleObjects(context.WithoutCancel(ctx), op, rest{done: true}); err != nil {
+		op.abandon()
+		trackio.Note(ctx, "project %s is deleted; media of it that are left in the bucket will be removed by the next change: %v", project, err)
+		return nil
 	}
 	if err := b.end(op); err != nil {
 		trackio.Note(ctx, "project %s is deleted; %v", project, err)

@@ -41,8 +41,36 @@ func (b *Backend) recover(ctx context.Context) error {
 // undone. It decides by what the databases hold, and removes no row that it has
 // not compared with a copy, and no file that is not found elsewhere or that a
 // row refers to. An error means that nothing was decided, and the journal stays.
+//
+// What the operation has in a bucket comes last, when the locks are released: no
+// lock is held over the network. When that fails, done says how the operation
+// has ended all the same, and the journal keeps what is left.
 func (b *Backend) settle(ctx context.Context, op *operation) (done bool, err error) {
 	ctx = context.WithoutCancel(ctx)
+	rest, err := b.settleRows(ctx, op)
+	if err != nil {
+		op.abandon()
+		return false, err
+	}
+	if err := b.settleObjects(ctx, op, rest); err != nil {
+		b.cleanUpLater(op, rest.done)
+		return rest.done, err
+	}
+	return rest.done, b.end(op)
+}
+
+// rest is what is to be known about an operation whose rows are settled, and its
+// files on the disk, to settle what it has in a bucket.
+type rest struct {
+	done           bool            // it was finished, else undone
+	source, target map[string]bool // the files that rows of the projects refer to
+}
+
+// settleRows is the part of settle under the locks of the projects. What is in
+// use is read there too, and stays true afterwards for objects: nobody comes to
+// refer to one that nobody refers to, since new ones are in directories of their
+// operations' own.
+func (b *Backend) settleRows(ctx context.Context, op *operation) (rest rest, err error) {
 	projects := []string{}
 	for _, project := range []string{op.Source, op.Target} {
 		if project != "" {
@@ -51,27 +79,30 @@ func (b *Backend) settle(ctx context.Context, op *operation) (done bool, err err
 	}
 	release, err := b.lockProjects(ctx, projects...)
 	if err != nil {
-		op.abandon()
-		return false, err
+		return rest, err
 	}
 	defer release()
 	switch op.Kind {
 	case opDelete:
-		done, err = b.settleDelete(ctx, op)
+		rest.done, err = b.settleDelete(ctx, op)
 	case opImport:
-		done, err = b.settleImport(ctx, op)
+		rest.done, err = b.settleImport(ctx, op)
 	case opMove:
-		done, err = b.settleMove(ctx, op)
+		rest.done, err = b.settleMove(ctx, op)
 	case opDeleteProject:
-		done, err = b.settleDeleteProject(op)
+		rest.done, err = b.settleDeleteProject(op)
+	case opCleanUp:
+		rest.done = op.Bucket != nil && op.Bucket.Done
 	default:
 		err = trackio.Errorf(errors.ErrUnsupported, "operation %q is of a kind that this version does not know", op.Kind)
 	}
-	if err != nil {
-		op.abandon()
-		return false, err
+	if err != nil || op.Bucket == nil {
+		return rest, err
 	}
-	return done, b.end(op)
+	if rest.source, err = b.usedFiles(ctx, op.Source); err == nil {
+		rest.target, err = b.usedFiles(ctx, op.Target)
+	}
+	return rest, err
 }
 
 // settleDelete: as long as the rows are there nothing has happened; afterwards
@@ -240,6 +271,9 @@ func (b *Backend) removeUnreferenced(ctx context.Context, project string, op *op
 // usedFiles are the files that the rows of a project refer to.
 func (b *Backend) usedFiles(ctx context.Context, project string) (map[string]bool, error) {
 	used := map[string]bool{}
+	if project == "" {
+		return used, nil
+	}
 	err := b.read(ctx, project, func(s *snapshot) error {
 		ids, err := runIDs(ctx, s, s.schema)
 		if err != nil {

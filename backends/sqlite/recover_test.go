@@ -39,10 +39,10 @@ func interruptMove(t *testing.T, b *Backend, ref trackio.RunRef, target string, 
 	m.op.Target, m.op.Alone = target, p.media.alone
 	m.op.NewID, err = b.idInTarget(ctx, p, target)
 	must(err)
-	m.media.tree, err = openMediaTree(b.dir, b.media())
+	tree, err := openMediaTree(b.dir, b.media())
 	must(err)
-	defer m.media.tree.close()
-	m.op.Files, m.texts, err = p.media.planMove(m.media.tree, target, p.name, m.op)
+	defer tree.close()
+	m.media, m.texts, err = b.planMove(ctx, p.media, tree, p.name, m.op)
 	must(err)
 	must(b.begin(m.op))
 	defer m.op.abandon()
@@ -50,10 +50,17 @@ func interruptMove(t *testing.T, b *Backend, ref trackio.RunRef, target string, 
 	case afterJournal:
 		return
 	case afterSomeMedia:
-		must(m.media.all(ctx, m.media.tree, m.op.Files[:1]))
+		for _, change := range m.media {
+			switch c := change.(type) {
+			case *placing:
+				must((&placing{tree: c.tree, source: c.source, files: firstOf(c.files)}).place(ctx))
+			case *bucketChange:
+				must((&bucketChange{c.store, &opBucket{Files: firstOf(c.part.Files)}}).place(ctx))
+			}
+		}
 		return
 	}
-	must(m.media.all(ctx, m.media.tree, m.op.Files))
+	must(m.media.place(ctx))
 	if point == afterMedia {
 		return
 	}
@@ -70,6 +77,8 @@ func interruptMove(t *testing.T, b *Backend, ref trackio.RunRef, target string, 
 	must(err)
 	must(source.commit(ctx))
 }
+
+func firstOf(files []opFile) []opFile { return files[:min(1, len(files))] }
 
 func TestRecoverMove(t *testing.T) {
 	const nowhere, inSource, inTarget, inBoth = 0, 1, 2, 3
@@ -268,7 +277,7 @@ func TestRecoverDelete(t *testing.T) {
 			t.Fatal(err)
 		}
 		op := b.newOperation(opDelete)
-		op.Source, op.RunID, op.RunName, op.Revision, op.Files, op.Alone = "p", "id-1", "run", plan.revision, plan.media.planDelete(), true
+		op.Source, op.RunID, op.RunName, op.Revision, op.Files, op.Alone = "p", "id-1", "run", plan.revision, plan.media.onlyOwn(), true
 		if err := b.begin(op); err != nil {
 			t.Fatal(err)
 		}
@@ -317,25 +326,18 @@ func TestRecoverImport(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		op.RunName, op.Files = staged.name, staged.files
-		if err := b.begin(op); err != nil {
+		if err := b.journal(op); err != nil {
 			t.Fatal(err)
 		}
-		tree, err := openMediaTree(dir, b.media())
-		if err != nil {
-			t.Fatal(err)
-		}
-		media := &placing{tree: tree}
-		if err := media.all(t.Context(), staged.tree, op.Files); err != nil {
+		if err := staged.media.place(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if committed {
-			if _, err := b.commitStaged(t.Context(), op, staged, media); err != nil {
+			if _, err := b.commitStaged(t.Context(), op, staged); err != nil {
 				t.Fatal(err)
 			}
 		}
-		tree.close()
-		staged.tree.close()
+		staged.media.close()
 		op.abandon()
 		if err := b.recover(t.Context()); err != nil {
 			t.Fatal(err)

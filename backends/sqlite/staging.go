@@ -2,10 +2,12 @@ package sqlite
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"iter"
 	"path/filepath"
@@ -15,32 +17,34 @@ import (
 )
 
 // staging is an import before it is visible: a database with the run's rows, its
-// media references already as they will be stored, and the media as numbered
-// files beside it.
+// media references already as they will be stored, and the media where their
+// intake keeps them.
 type staging struct {
 	op     *operation
 	path   string // of the database
 	w      *writer
 	schema *schema
-	tree   *mediaTree // of the staged files
-	target *mediaTree // where they will go
+	media  intake
 
 	name   string
 	rows   int64
 	places map[string]string // media path in the stream: its place
-	files  []opFile
-	moved  map[string]string // places that were taken meanwhile: those used instead
 	insert map[string]*sql.Stmt
 }
 
-// stage reads the stream to its end. On an error the caller removes what is there.
+// stage reads the stream to its end. What it returns is to be closed, on an error
+// too; then the caller undoes the media.
 func (b *Backend) stage(ctx context.Context, op *operation, records iter.Seq2[trackio.Record, error]) (*staging, error) {
 	dir := b.stagingOf(op)
 	if err := makeDirs(b.dir, dir); err != nil {
 		return nil, wrapErr(err, "create the directory", dir)
 	}
-	st := &staging{op: op, path: filepath.Join(dir, "rows.db"), places: map[string]string{}, insert: map[string]*sql.Stmt{}}
-	err := st.open(ctx, b, dir)
+	media, err := b.newIntake(op, dir)
+	if err != nil {
+		return nil, err
+	}
+	st := &staging{op: op, path: filepath.Join(dir, "rows.db"), media: media, places: map[string]string{}, insert: map[string]*sql.Stmt{}}
+	err = st.open(ctx, b)
 	if err == nil {
 		err = st.read(ctx, records)
 	}
@@ -48,22 +52,16 @@ func (b *Backend) stage(ctx context.Context, op *operation, records iter.Seq2[tr
 		err = trackio.Errorf(errors.ErrUnsupported, "run %q has neither rows nor a config, and a Trackio directory knows runs by these alone", op.NewID)
 	}
 	if err == nil {
+		err = media.flush()
+	}
+	if err == nil {
 		err = st.w.commit(ctx)
 	}
-	st.close()
-	if err != nil && st.tree != nil {
-		st.tree.close()
-	}
+	st.endRows()
 	return st, err
 }
 
-func (st *staging) open(ctx context.Context, b *Backend, dir string) (err error) {
-	if st.tree, err = openMediaTree(b.dir, dir); err != nil {
-		return err
-	}
-	if st.target, err = openMediaTree(b.dir, b.media()); err != nil {
-		return err
-	}
+func (st *staging) open(ctx context.Context, b *Backend) (err error) {
 	if st.w, err = b.openScratch(ctx, st.path); err != nil {
 		return err
 	}
@@ -78,16 +76,13 @@ func (st *staging) open(ctx context.Context, b *Backend, dir string) (err error)
 	return err
 }
 
-// close ends the writing; the staged files stay open for placing.
-func (st *staging) close() {
+// endRows ends the writing of rows; the media are yet to be placed.
+func (st *staging) endRows() {
 	for _, stmt := range st.insert {
 		_ = stmt.Close()
 	}
 	if st.w != nil {
 		_ = st.w.close()
-	}
-	if st.target != nil {
-		st.target.close()
 	}
 }
 
@@ -110,7 +105,7 @@ func (st *staging) add(ctx context.Context, record trackio.Record) error {
 	id := st.op.NewID
 	switch r := record.(type) {
 	case *trackio.Header:
-		st.name = r.Name
+		st.name, st.op.RunName = r.Name, r.Name
 	case *trackio.Config:
 		return st.row(ctx, "configs", "run_id, run_name, config, created_at", id, st.name, []byte(r.JSON), r.CreatedAt)
 	case *trackio.Metrics:
@@ -152,7 +147,7 @@ func (st *staging) add(ctx context.Context, record trackio.Record) error {
 			}
 		}
 	case *trackio.Media:
-		return st.media(ctx, r)
+		return st.takeFile(ctx, r)
 	default:
 		return trackio.Errorf(errors.ErrUnsupported, "records of type %T cannot be stored in a Trackio directory", record)
 	}
@@ -206,16 +201,13 @@ func (st *staging) place(streamPath string) string {
 	if to, ok := st.places[streamPath]; ok {
 		return to
 	}
-	to := joinRef(streamPath, st.op.Target, st.name)
-	if st.target.exists(to) {
-		to = joinPrivate(streamPath, st.op.Target, st.op.NewID, st.op.ID)
-	}
+	to := st.media.choose(streamPath)
 	st.places[streamPath] = to
 	return to
 }
 
-// media stages a file and checks that it is what the stream says it is.
-func (st *staging) media(ctx context.Context, m *trackio.Media) error {
+// takeFile takes a file and checks that it is what the stream says it is.
+func (st *staging) takeFile(ctx context.Context, m *trackio.Media) error {
 	to, ok := st.places[m.Path]
 	if !ok {
 		return trackio.Errorf(trackio.ErrInvalid, "media file %q is not referred to by any row of run %q", m.Path, st.op.NewID)
@@ -226,43 +218,25 @@ func (st *staging) media(ctx context.Context, m *trackio.Media) error {
 	if m.Body == nil {
 		return trackio.Errorf(trackio.ErrInvalid, "media file %q comes without its content", m.Path)
 	}
-	from := fmt.Sprintf("%08d", len(st.files))
-	counted := &countingReader{r: m.Body}
-	sum, err := st.tree.write(ctx, from, counted)
-	if err != nil {
-		return err
-	}
-	if got := hex.EncodeToString(sum.Sum(nil)); m.SHA256 != "" && m.SHA256 != got || counted.n != m.Size {
-		return trackio.Errorf(trackio.ErrDataLoss, "media file %q arrived with %d bytes and SHA-256 %s, not %d and %s", m.Path, counted.n, got, m.Size, m.SHA256)
-	}
-	st.files = append(st.files, opFile{From: from, To: to})
-	return nil
+	return st.media.add(ctx, to, &checkedBody{media: m, sum: sha256.New()}, m.Size)
 }
 
-// reroute gives the files whose places were taken since they were chosen a place
-// in a directory that is this import's alone.
-func (st *staging) reroute(tree *mediaTree) {
-	st.moved = map[string]string{}
-	rels := make(map[string]string, len(st.places))
-	for rel, to := range st.places {
-		rels[to] = rel
-	}
-	for i, f := range st.files {
-		if tree.exists(f.To) {
-			to := joinPrivate(rels[f.To], st.op.Target, st.op.NewID, st.op.ID)
-			st.moved[f.To], st.files[i].To = to, to
-		}
-	}
+// checkedBody is the content of a media file. It ends in [trackio.ErrDataLoss]
+// when it has not the size and the hash that its record says.
+type checkedBody struct {
+	media *trackio.Media
+	n     int64
+	sum   hash.Hash
 }
 
-type countingReader struct {
-	r io.Reader
-	n int64
-}
-
-func (c *countingReader) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
+func (c *checkedBody) Read(p []byte) (int, error) {
+	n, err := c.media.Body.Read(p)
 	c.n += int64(n)
+	c.sum.Write(p[:n])
+	m := c.media
+	if got := hex.EncodeToString(c.sum.Sum(nil)); err == io.EOF && (m.SHA256 != "" && m.SHA256 != got || c.n != m.Size) || c.n > m.Size {
+		return n, trackio.Errorf(trackio.ErrDataLoss, "media file %q arrived with %d bytes and SHA-256 %s, not %d and %s", m.Path, c.n, got, m.Size, m.SHA256)
+	}
 	return n, err
 }
 
