@@ -277,8 +277,7 @@ type Collector interface {
 	// what it would remove. What a run refers to is never touched. It is safe
 	// while others read and write, whatever opts.Grace: an import under way whose
 	// data is collected fails with [ErrConflict] and leaves nothing. An error ends
-	// it, and so does leaving the loop: what was yielded before is gone, and does
-	// not come again.
+	// it, and so does leaving the loop; what was yielded before is gone.
 	Collect(ctx context.Context, opts CollectOptions) iter.Seq2[Garbage, error]
 }
 
@@ -292,7 +291,7 @@ type CollectOptions struct {
 type Garbage struct {
 	Kind    string    // what sort of thing, such as "import": stable, for programs
 	Name    string    // which one, as the storage knows it
-	Since   time.Time // when it came to be, as far as the storage knows
+	Since   time.Time // when it came to be; the zero time when that is not known
 	Objects int64     // how many objects or files it consists of
 	Bytes   int64     // and their size
 }

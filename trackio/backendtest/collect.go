@@ -15,7 +15,7 @@ func collectChecks() []Check {
 	return []Check{
 		{"collect/spares-runs", "What a run refers to is never touched.", collectSparesRuns},
 		{"collect/dry-run", "with opts.DryRun it changes nothing and yields what it would remove.", collectDryRun},
-		{"collect/gone", "what was yielded before is gone, and does not come again.", collectGone},
+		{"collect/gone", "what was yielded before is gone.", collectGone},
 		{"collect/grace", "what is younger is left alone", collectGrace},
 		{"collect/beside-an-import", "an import under way whose data is collected fails with [ErrConflict] and leaves nothing.", collectBesideImport},
 	}
