@@ -168,6 +168,21 @@ func TestErrorsOfTheTarget(t *testing.T) {
 	}
 }
 
+func TestRowsThatAreTooLarge(t *testing.T) {
+	for _, row := range []trackio.TraceRow{
+		{Messages: make(json.RawMessage, maxRow+1)},
+		{Messages: make(json.RawMessage, maxRow/2), SearchText: strings.Repeat("\xff", maxRow/4+1)}, // kept twice
+	} {
+		w := NewWriter[trackio.TraceRow](io.Discard)
+		if err := w.Write([]trackio.TraceRow{row}); trackio.KindOf(err) != errors.ErrUnsupported || trackio.HintOf(err) == "" {
+			t.Errorf("a row that is too large brings %v", err)
+		}
+		if _, err := w.Close(); err == nil {
+			t.Error("the file without it can be closed")
+		}
+	}
+}
+
 type errWriter struct{ err error }
 
 func (w errWriter) Write([]byte) (int, error) { return 0, w.err }
@@ -175,10 +190,10 @@ func (w errWriter) Write([]byte) (int, error) { return 0, w.err }
 // FuzzRead reads hostile files, of which but the last bytes are as they should be. It must neither panic nor hold more memory than
 // the file can ask for.
 func FuzzRead(f *testing.F) {
-	metrics, _ := written(f, oddMetrics(50), 50)
-	system, _ := written(f, oddSystem(50), 50)
-	alerts, _ := written(f, oddAlerts(50), 50)
-	traces, _ := written(f, oddTraces(50), 50)
+	metrics, _ := written(f, oddMetrics(4), 4)
+	system, _ := written(f, oddSystem(4), 4)
+	alerts, _ := written(f, oddAlerts(4), 4)
+	traces, _ := written(f, oddTraces(4), 4)
 	empty, _ := written(f, []trackio.AlertRow{}, 1)
 	for _, file := range [][]byte{metrics, system, alerts, traces, empty} {
 		footer := len(file) - trailer - int(binary.LittleEndian.Uint32(file[len(file)-trailer:]))
@@ -190,7 +205,7 @@ func FuzzRead(f *testing.F) {
 		check(t, file, Options{}, func(rows []trackio.MetricsRow) int { return len(rows) })
 		check(t, file, Options{}, func(rows []trackio.SystemMetricsRow) int { return len(rows) })
 		check(t, file, Options{Steps: trackio.Range[int64]{From: ptr(int64(0))}}, func(rows []trackio.AlertRow) int { return len(rows) })
-		check(t, file, Options{Rows: 50}, func(rows []trackio.TraceRow) int { return len(rows) })
+		check(t, file, Options{Rows: 4}, func(rows []trackio.TraceRow) int { return len(rows) })
 	})
 }
 

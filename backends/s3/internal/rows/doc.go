@@ -34,7 +34,10 @@
 // Every field of every row comes back as it was written. A file that is cut,
 // damaged or not of this layout is [trackio.ErrDataLoss] and never a panic, nor a
 // reading that ends early; one of a newer version is [errors.ErrUnsupported].
-// Neither writing nor reading needs memory for more than two row groups, plus
-// about a kilobyte for each row group of the file, whose place stands in its
-// footer.
+// Neither writing nor reading needs memory for more than two row groups and the
+// row at hand, plus about a kilobyte for each row group of the file, whose place
+// stands in its footer.
+//
+// A row has at most 256 MiB, and a file at most 32,767 row groups, which is room
+// for a thousand million rows, or for 512 GiB of larger ones.
 package rows

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"math"
 
 	"github.com/trackio-go/trackio/trackio"
 )
@@ -30,8 +29,12 @@ type group struct {
 type chunk struct{ from, to int64 }
 
 // maxGroup is the size of the largest row group that is fetched: one of the largest
-// row, twice, after a group that is nearly full.
-const maxGroup = 2*maxRow + 2*groupBytes
+// row, whose texts can be there twice, one of them twice as long, after a group
+// that is nearly full. maxGroupRows are the most rows that one may have.
+const (
+	maxGroup     = 3*maxRow + 4*groupBytes
+	maxGroupRows = 1 << 20
+)
 
 // bounds are the least and the greatest value of a column in a row group.
 type bounds struct {
@@ -112,12 +115,16 @@ func parseFooter[R Row](data []byte, end int64, k *kind[R]) (*footer, error) {
 		return nil, err
 	}
 	f := &footer{rows: raw.rows, sum: sumOf(data), groups: make([]group, 0, len(raw.groups))}
-	var rows int64
+	var rows, at int64
 	for i := range raw.groups {
 		g, err := k.group(&raw.groups[i], end)
 		if err != nil {
 			return nil, err
 		}
+		if g.chunks[0].from < at {
+			return nil, errors.New("its row groups are out of order")
+		}
+		at = g.span().to
 		rows += g.rows
 		f.groups = append(f.groups, g)
 	}
@@ -163,7 +170,7 @@ func (k *kind[R]) checkSchema(schema []element) error {
 // group checks a row group; its bytes must lie before end.
 func (k *kind[R]) group(raw *rawGroup, end int64) (group, error) {
 	g := group{rows: raw.rows, chunks: make([]chunk, len(raw.chunks))}
-	if len(raw.chunks) != len(k.columns) || raw.rows <= 0 || raw.rows > math.MaxInt32 {
+	if len(raw.chunks) != len(k.columns) || raw.rows <= 0 || raw.rows > maxGroupRows {
 		return g, errors.New("a row group has the wrong columns or no rows")
 	}
 	for i := range raw.chunks {

@@ -8,8 +8,9 @@ import (
 )
 
 // maxPage is the size of the largest page that is decompressed: one value of the
-// largest row, twice, for those that are kept exactly.
-const maxPage = 2<<30 - 1
+// largest row, which replacements can make twice as long, after a page that is
+// nearly full.
+const maxPage = 2*maxRow + 2*pageBytes
 
 var errValues = errors.New("it holds other values than its header says")
 

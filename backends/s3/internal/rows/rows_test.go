@@ -15,8 +15,15 @@ import (
 // written returns the file of the rows, handed over in batches of that size.
 func written[R Row](t testing.TB, rows []R, size int) ([]byte, Summary) {
 	t.Helper()
+	return grouped(t, rows, size, groupRows)
+}
+
+// grouped returns the file of the rows, with at most that many in a row group.
+func grouped[R Row](t testing.TB, rows []R, size, group int) ([]byte, Summary) {
+	t.Helper()
 	var file bytes.Buffer
 	w := NewWriter[R](&file)
+	w.groupRows = group
 	for len(rows) > 0 {
 		n := min(size, len(rows))
 		if err := w.Write(rows[:n]); err != nil {

@@ -56,21 +56,22 @@ func offsets(n int) []trackio.MetricsRow {
 }
 
 func TestWindows(t *testing.T) {
-	rows := offsets(3 * groupRows)
-	file, sum := written(t, rows, 5000)
+	const group = 4000
+	rows := offsets(5 * group)
+	file, sum := grouped(t, rows, 700, group)
 	rnd := rand.New(rand.NewPCG(5, 6))
 	first := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 	end := func() *time.Time {
 		if rnd.IntN(4) == 0 {
 			return nil
 		}
-		return ptr(first.Add(time.Duration(rnd.Int64N(int64(3*groupRows+100) * int64(time.Second)))))
+		return ptr(first.Add(time.Duration(rnd.Int64N(int64(5*group+100) * int64(time.Second)))))
 	}
 	step := func() *int64 {
 		if rnd.IntN(4) == 0 {
 			return nil
 		}
-		return ptr(rnd.Int64N(groupRows+100) - 50)
+		return ptr(rnd.Int64N(5*group/3+100) - 50)
 	}
 	windows := []Options{
 		{},

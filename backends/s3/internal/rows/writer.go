@@ -24,7 +24,7 @@ const (
 	pageBytes  = 1 << 20   // bytes of a page
 	chunkRows  = 512       // rows handed on at once
 	chunkBytes = 256 << 10 // bytes of rows handed on at once
-	maxRow     = 1 << 30   // bytes of a row, which is all that SQLite stores
+	maxRow     = 256 << 20 // bytes of a row: as many as a backend in another process is handed
 )
 
 // A Writer writes rows of one kind as a Parquet file. What it holds in memory is
@@ -51,9 +51,9 @@ func NewWriter[R Row](w io.Writer) *Writer[R] {
 	return wr
 }
 
-// Write adds rows to the file. It keeps none of them. A row of more than 1 GiB is
-// [trackio.ErrInvalid]; other errors are those of the underlying writer, as they
-// are. After an error the file is of no use.
+// Write adds rows to the file. It keeps none of them. A row of more than 256 MiB
+// is [errors.ErrUnsupported]; other errors are those of the underlying writer, as
+// they are. After an error the file is of no use.
 func (w *Writer[R]) Write(rows []R) error {
 	if w.err != nil {
 		return w.err
@@ -175,7 +175,7 @@ func openTable[R Row, T any](convert func(w *Writer[R], row *R) (T, int)) func(w
 func (t *records[R, T]) add(row *R) (int, error) {
 	record, size := t.convert(t.w, row)
 	if size > maxRow {
-		return 0, trackio.Errorf(trackio.ErrInvalid, "a row of %s has %d MiB; at most %d MiB can be stored", t.w.kind.name, size>>20, maxRow>>20).
+		return 0, trackio.Errorf(errors.ErrUnsupported, "a row of %s has %d MiB; at most %d MiB can be stored", t.w.kind.name, size>>20, maxRow>>20).
 			WithHint("log large data as files, such as tables or images")
 	}
 	t.chunk = append(t.chunk, record)
