@@ -37,30 +37,43 @@ func (t *transfer) checkDistinct(ctx context.Context) error {
 	if err != nil {
 		return t.undecided(err)
 	}
-	defer func() {
-		ctx, cancel := aftermath(ctx)
-		defer cancel()
-		err := t.to.DeleteRun(ctx, probe, DeleteOptions{IfRevision: put.Revision, Force: true})
-		if err != nil && KindOf(err) != ErrNotFound {
-			Note(ctx, "run %q of project %q, made to tell two storages apart, could not be removed: %v", probe.ID, probe.Project, err)
-		}
-	}()
+	put.RunRef = probe
 	_, err = t.from.GetRun(ctx, RunRef{Project: t.info.Project, ID: probe.ID})
-	switch {
-	case err == nil:
-		return Errorf(ErrInvalid, "run %q is in project %q already: both places are one storage", t.info.ID, t.target.Project).
-			WithHint("name another project or another storage")
-	case KindOf(err) != ErrNotFound:
-		return t.undecided(err)
+	seen := err == nil
+	if KindOf(err) == ErrNotFound {
+		err = t.checkProbe(ctx, put)
 	}
-	again, err := t.to.GetRun(ctx, probe) // nobody took it away while it was looked for
+	// The probe goes first: nothing would come back for it after the move.
+	if left := t.removeProbe(ctx, put); err == nil {
+		err = left
+	}
 	switch {
-	case KindOf(err) == ErrNotFound, err == nil && again.Revision != put.Revision:
-		return t.undecided(Errorf(ErrConflict, "another process is at the same"))
 	case err != nil:
 		return t.undecided(err)
+	case seen:
+		return Errorf(ErrInvalid, "run %q is in project %q already: both places are one storage", t.info.ID, t.target.Project).
+			WithHint("name another project or another storage")
 	}
 	return nil
+}
+
+// checkProbe makes sure that nobody took the probe away while it was looked for.
+func (t *transfer) checkProbe(ctx context.Context, put RunInfo) error {
+	again, err := t.to.GetRun(ctx, put.RunRef)
+	if KindOf(err) == ErrNotFound || err == nil && again.Revision != put.Revision {
+		return Errorf(ErrConflict, "another process is at the same")
+	}
+	return err
+}
+
+func (t *transfer) removeProbe(ctx context.Context, put RunInfo) error {
+	ctx, cancel := aftermath(ctx)
+	defer cancel()
+	err := t.to.DeleteRun(ctx, put.RunRef, DeleteOptions{IfRevision: put.Revision, Force: true})
+	if err == nil || KindOf(err) == ErrNotFound {
+		return nil
+	}
+	return Errorf(KindOf(err), "run %q of project %q, made to tell two storages apart, could not be removed: %w", put.ID, put.Project, err)
 }
 
 func (t *transfer) undecided(cause error) error {

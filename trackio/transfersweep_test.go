@@ -136,6 +136,9 @@ func sweep(t *testing.T, way, what, start string, at int) bool {
 
 	r.from.Backend, r.to.Backend = honestFrom, honestTo
 	*r.from, *r.to = altered{Backend: honestFrom}, altered{Backend: honestTo}
+	if way == "move" && err == nil {
+		r.expect(none, whole) // and nothing else is there
+	}
 	if way == "copy" || source != whole {
 		return true
 	}

@@ -59,6 +59,22 @@ func changes() map[string]func(ctx context.Context, b *sqlite.Backend) error {
 		"rename":       rename(subject, "new name"),
 		"rename-named": rename(trackio.RunRef{Project: "p", ID: "run"}, "new name"),
 		"import":       load("q"),
+		"copy": func(ctx context.Context, b *sqlite.Backend) error {
+			api := trackio.New(b)
+			run, err := api.Run(ctx, subject.Project, subject.ID)
+			if err == nil {
+				_, err = run.Copy(ctx, api, "q", trackio.CopyOptions{})
+			}
+			return err
+		},
+		"copy-beside": func(ctx context.Context, b *sqlite.Backend) error {
+			api := trackio.New(b)
+			run, err := api.Run(ctx, subject.Project, subject.ID)
+			if err == nil {
+				_, err = run.Copy(ctx, api, subject.Project, trackio.CopyOptions{ID: "id-copy"})
+			}
+			return err
+		},
 		// The change after a crash: it settles what it finds, before its own work.
 		"next": func(ctx context.Context, b *sqlite.Backend) error {
 			return b.DeleteRun(ctx, unrelated, trackio.DeleteOptions{})
@@ -70,6 +86,13 @@ func changes() map[string]func(ctx context.Context, b *sqlite.Backend) error {
 
 // runChange makes a change and returns the exit code of the process.
 func runChange(name, dir string) int {
+	if transfers()[name] != nil {
+		if err := runTransfer(name, dir); err != nil {
+			fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+			return 1
+		}
+		return 0
+	}
 	// strace counts each thread for itself, so all the work is one thread's.
 	runtime.LockOSThread()
 	b, err := sqlite.Open(context.Background(), sqlite.Config{Dir: dir})

@@ -3,30 +3,44 @@
 // Package kill stops a change of a Trackio directory by SIGKILL before every
 // system call by which it writes, syncs, links or unlinks, one after the other,
 // and looks at what is left: as our own readers see it, as Python Trackio would
-// see it, and after the next change has come by and settled it. strace counts
-// the calls and sends the signal.
+// see it, and after the next change has come by and settled it. For a change that
+// is one thread, strace counts the calls and sends the signal; for programs of
+// several processes a tracer of this package does, since strace counts the calls
+// of each thread alone.
 //
 //	make kill
 package kill
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
+
+	"github.com/trackio-go/trackio/plugin"
 )
 
 // kept is a directory for stores that one sweep makes and another goes on with.
 var kept string
 
 // What was done, for the log.
-var operations, killPoints, violations atomic.Int64
+var operations, killPoints, distinct, violations atomic.Int64
 
 func TestMain(m *testing.M) {
+	if os.Getenv(filterVariable) != "" {
+		os.Exit(runFiltered(os.Args))
+	}
+	if plugin.ServeBuiltin(os.Args, builtins()) {
+		return
+	}
 	if name := os.Getenv(changeVariable); name != "" {
 		os.Exit(runChange(name, os.Args[1]))
 	}
@@ -48,8 +62,14 @@ func runAll(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue { // a kill waits more than it works
+		_ = f.Value.Set(strconv.Itoa(2 * runtime.NumCPU()))
+	}
+	began := time.Now()
 	code := m.Run()
-	fmt.Printf("operations %d, kill points %d, violations %d\n", operations.Load(), killPoints.Load(), violations.Load())
+	fmt.Printf("operations %d, kill points %d, which left %d different stores, violations %d, %.0f seconds\n",
+		operations.Load(), killPoints.Load(), distinct.Load(), violations.Load(), time.Since(began).Seconds())
 	return code
 }
 
@@ -81,6 +101,7 @@ func TestKilledAnywhere(t *testing.T) {
 	t.Run("change", func(t *testing.T) { sweepChanges(t, &left) })
 	t.Run("recovery", func(t *testing.T) { sweepRecovery(t, &left) })
 	t.Run("program", sweepProgram)
+	t.Run("between", sweepBetween)
 	if killPoints.Load() < operations.Load() {
 		t.Errorf("%d kills in %d operations: the calls were not met", killPoints.Load(), operations.Load())
 	}

@@ -70,8 +70,8 @@ func (m *model) interrupted(s state) (before bool, err error) {
 	if decisive == "" {
 		decisive = m.source
 	}
-	if parts[decisive] != before {
-		return before, fmt.Errorf("%w: %s is as before: %v; our readers see the store as before: %v", errViolated, decisive, parts[decisive], before)
+	if part, ok := parts[decisive]; ok && part != before {
+		return before, fmt.Errorf("%w: %s is as before: %v; our readers see the store as before: %v", errViolated, decisive, part, before)
 	}
 	if source, ok := parts[m.source]; ok && before && !source {
 		return before, fmt.Errorf("%w: SQLite sees the run in neither project", errViolated)

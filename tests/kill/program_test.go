@@ -3,21 +3,23 @@
 package kill
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 )
 
-// sweepProgram kills the program as it is, and the process of its backend, at a
-// sample of the calls: strace counts the calls of each thread of both, and kills
-// the process of the first thread that has made so many. When the host is
-// killed, the backend may finish what it was asked for; strace waits for it.
+// sweepProgram kills the program as it is, and the process of its backend, at
+// every call. When the host is killed, the backend may finish what it was asked
+// for; the tracer waits for it.
 func sweepProgram(t *testing.T) {
 	program := build(t)
 	onSubject := []string{"--project", "p", "--run-id", "id-1", "--json"}
 	commands := map[string][]string{
 		"move into a new project": append([]string{"move", "run", "--to", "q"}, onSubject...),
 		"move into a project":     append([]string{"move", "run", "--to", "q"}, onSubject...),
+		"copy into a project":     append([]string{"copy", "run", "--to", "q"}, onSubject...),
 		"delete":                  append([]string{"delete", "run", "--yes"}, onSubject...),
 		"delete a project":        {"delete", "project", "--project", "p", "--yes", "--json"},
 		"rename":                  append([]string{"rename", "run", "--name", "new name"}, onSubject...),
@@ -30,25 +32,55 @@ func sweepProgram(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			st := s.prepare(t)
 			operations.Add(1)
-			at := func(dir string) command {
-				temp := sockets(t)
-				return command{args: append([]string{program}, args...), env: append(quietEnv(dir), "TMPDIR="+temp)}
+			at := func(t *testing.T, dir string) command {
+				return command{args: append([]string{program}, args...), env: append(quietEnv(dir), "TMPDIR="+sockets(t))}
 			}
-			counted := filepath.Join(t.TempDir(), "store")
-			copyTree(t, st.dir, counted)
-			for call := range callsOf(t, at(counted)) {
-				t.Run(call, func(t *testing.T) {
-					t.Parallel()
-					for when, next := 1, 2; ; when, next = next, when+next {
-						dir := filepath.Join(t.TempDir(), "store")
-						copyTree(t, st.dir, dir)
-						if !(play{model: &st.model, command: at(dir), dir: dir, call: call, when: when}).run(t) {
-							return
-						}
-					}
-				})
-			}
+			sweepProcesses(t, st.dir, []string{"host", "backend"}, at, func(t *testing.T, dir string, r result) error {
+				return play{model: &st.model, dir: dir}.check(t, r)
+			})
 		})
+	}
+}
+
+// sweepProcesses kills each of the processes of a command at every call, in a new
+// copy of the store every time, until it completes. It does so in parallel, in
+// parts.
+func sweepProcesses(t *testing.T, store string, processes []string, at func(t *testing.T, dir string) command, check func(t *testing.T, dir string, r result) error) {
+	t.Helper()
+	counted := filepath.Join(t.TempDir(), "store")
+	copyTree(t, store, counted)
+	r, counts := traceProcess(t, at(t, counted), 0, 0)
+	if r.code != 0 || len(counts) != len(processes) {
+		t.Fatalf("unharmed: exit code %d of %d processes\n%s", r.code, len(counts), r.output)
+	}
+	for victim, n := range counts {
+		t.Logf("%s: %d calls", processes[victim], n)
+		for first := 1; first <= n; first += part {
+			last := min(first+part-1, n)
+			t.Run(fmt.Sprintf("%s from %d", processes[victim], first), func(t *testing.T) {
+				t.Parallel()
+				for when := first; when <= last || last == n; when++ {
+					dir := filepath.Join(t.TempDir(), "store")
+					copyTree(t, store, dir)
+					r, counts := traceProcess(t, at(t, dir), victim, when)
+					if r.killed > 0 {
+						killPoints.Add(1)
+					}
+					err := check(t, dir, r)
+					if err == nil && r.killed == 0 && (len(counts) != len(processes) || counts[victim] >= when) {
+						err = errors.New("the call was not met")
+					}
+					if err != nil {
+						violations.Add(1)
+						t.Errorf("%s killed before call %d: %v\n%s", processes[victim], when, err, r.output)
+					}
+					if r.killed == 0 {
+						return
+					}
+					_ = os.RemoveAll(dir)
+				}
+			})
+		}
 	}
 }
 

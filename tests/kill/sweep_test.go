@@ -51,6 +51,9 @@ func scenes() []scene {
 		{name: "import into a new project", change: "import", build: subject, target: "q", recovery: true},
 		{name: "import beside a run of its name", change: "import", build: likeNamed, target: "q"},
 		{name: "import without hard links", change: "import", build: withTarget(subject), target: "q", noLinks: true, recovery: true},
+		{name: "copy into a new project", change: "copy", build: subject, target: "q", recovery: true},
+		{name: "copy into a project", change: "copy", build: withTarget(subject), target: "q"},
+		{name: "copy within a project", change: "copy-beside", build: subject, target: "p"},
 		{name: "rename", change: "rename", build: subject, source: "p"},
 		{name: "rename without ids", change: "rename-named", build: named, source: "p"},
 	}
@@ -195,14 +198,16 @@ func (p play) check(t *testing.T, r result) error {
 	if p.found != nil {
 		p.found(s)
 	}
-	age(t, p.dir)
-	if err := changeHere("next", p.dir); err != nil {
-		return err
-	}
-	if s, err = look(t, p.dir); err != nil {
-		return err
-	}
-	return p.recovered(s, before)
+	return settleOnce(p.model, s.content, func() error {
+		age(t, p.dir)
+		if err := changeHere("next", p.dir); err != nil {
+			return err
+		}
+		if s, err = look(t, p.dir); err != nil {
+			return err
+		}
+		return p.recovered(s, before)
+	})
 }
 
 // sweepChanges kills every change at every call.

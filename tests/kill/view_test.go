@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -35,12 +36,16 @@ type state struct {
 	// files are the names of all other files, without those that SQLite and the
 	// locks come with, and whether they are ours.
 	files map[string]string
+	// content is equal for stores of which everything says the same, to readers
+	// and to what settles them.
+	content string
 }
 
 // private directories are named after the operation, which is drawn at random.
 var (
 	privateDir = regexp.MustCompile(`run-[0-9a-f]{32}`)
 	drawnID    = regexp.MustCompile(`\b[a-z2-7]{26}\b`)
+	started    = regexp.MustCompile(`"started": *"[^"]*"`)
 )
 
 func settled(text string) string { return privateDir.ReplaceAllString(text, "run-private") }
@@ -72,7 +77,8 @@ func look(t *testing.T, dir string) (s state, err error) {
 	if err != nil {
 		return s, err
 	}
-	seen, err := views.of(hex.EncodeToString(content.Sum(nil)), func() (view, error) { return newView(t, dir) })
+	s.content = hex.EncodeToString(content.Sum(nil))
+	seen, err := views.of(s.content, func() (view, error) { return newView(t, dir) })
 	s.readers, s.python = seen.readers, seen.python
 	return s, err
 }
@@ -90,7 +96,7 @@ func newView(t *testing.T, dir string) (v view, err error) {
 	return v, nil
 }
 
-// views remembers what was seen in stores with the same bytes in every file that
+// views remembers what was seen in stores with the same content in every file that
 // is read: most kills leave one that another has left before.
 var views memory
 
@@ -119,12 +125,43 @@ func (m *memory) of(content string, look func() (view, error)) (view, error) {
 	return v, nil
 }
 
+// settlings remembers the stores that were settled, and found to be right then:
+// another with the same content need not be.
+var settlings struct {
+	mu   sync.Mutex
+	seen map[string]bool
+}
+
+// settleOnce settles what a kill has left, unless it has been done for a store with
+// the same content, of which the same is expected.
+func settleOnce(expected any, content string, settle func() error) error {
+	key := fmt.Sprintf("%p %s", expected, content)
+	settlings.mu.Lock()
+	done := settlings.seen[key]
+	settlings.mu.Unlock()
+	if done {
+		return nil
+	}
+	if err := settle(); err != nil {
+		return err
+	}
+	distinct.Add(1)
+	settlings.mu.Lock()
+	defer settlings.mu.Unlock()
+	if settlings.seen == nil {
+		settlings.seen = map[string]bool{}
+	}
+	settlings.seen[key] = true
+	return nil
+}
+
 // note adds a file or a directory to what was seen, and what readers read of it
 // to content.
 func (s state) note(path, name string, isDir bool, content hash.Hash) error {
 	media, below := strings.CutPrefix(name, "media/")
 	own, ours := strings.CutPrefix(name, ".trackio-go/")
 	if isDir {
+		fmt.Fprintf(content, "%q\n", drawnID.ReplaceAllString(name, "OP"))
 		if below && strings.Contains(media, "/") { // that of a project stays
 			s.media[settled(media)+"/"] = ""
 		}
@@ -140,8 +177,18 @@ func (s state) note(path, name string, isDir bool, content hash.Hash) error {
 			return err
 		}
 	}
+	switch {
+	case strings.HasSuffix(name, ".db-wal"):
+		body = nil // is looked at with its database
+	case strings.HasSuffix(name, ".db"):
+		wal, err := os.ReadFile(path + "-wal")
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		body = databaseContent(body, wal)
+	}
 	if ours {
-		body = drawnID.ReplaceAll(body, []byte("OP"))
+		body = started.ReplaceAll(drawnID.ReplaceAll(body, []byte("OP")), nil)
 	}
 	sum := sha256.Sum256(body)
 	fmt.Fprintf(content, "%q %x\n", drawnID.ReplaceAllString(name, "OP"), sum)

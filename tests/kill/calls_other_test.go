@@ -1,0 +1,6 @@
+//go:build kill && linux && !amd64
+
+package kill
+
+// oldCalls are those that younger architectures do not have.
+var oldCalls []uint32

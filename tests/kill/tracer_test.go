@@ -1,0 +1,225 @@
+//go:build kill && linux
+
+package kill
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A program of several processes with many threads is not for strace, which
+// counts the calls of each thread for itself: a call of one thread is met only
+// when no other thread of any process has made as many before. This tracer counts
+// the calls of one process, whichever thread makes them, and kills that process.
+
+// filterVariable makes this binary let its calls be traced and become another
+// program.
+const filterVariable = "TRACKIO_KILL_FILTER"
+
+// tracedCalls are those of calls.
+func tracedCalls() []uint32 {
+	return append([]uint32{
+		unix.SYS_LINKAT, unix.SYS_UNLINKAT, unix.SYS_RENAMEAT, unix.SYS_RENAMEAT2, unix.SYS_MKDIRAT, unix.SYS_SYMLINKAT,
+		unix.SYS_WRITE, unix.SYS_PWRITE64, unix.SYS_WRITEV, unix.SYS_PWRITEV, unix.SYS_TRUNCATE, unix.SYS_FTRUNCATE,
+		unix.SYS_FALLOCATE, unix.SYS_COPY_FILE_RANGE, unix.SYS_SENDFILE, unix.SYS_FSYNC, unix.SYS_FDATASYNC,
+	}, oldCalls...)
+}
+
+// runFiltered installs a filter that stops the process, and all that it starts,
+// at the traced calls, and becomes the program of the arguments.
+func runFiltered(args []string) int {
+	runtime.LockOSThread()
+	const number = 0 // where a filter finds the number of the call
+	filter := []unix.SockFilter{{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: number}}
+	for _, call := range tracedCalls() {
+		filter = append(filter,
+			unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: call, Jf: 1},
+			unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_TRACE},
+		)
+	}
+	filter = append(filter, unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW})
+	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+	if err == nil {
+		err = unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&program)), 0, 0)
+	}
+	if err == nil {
+		err = errors.Join(os.Unsetenv(filterVariable), syscall.Exec(args[0], args, os.Environ()))
+	}
+	fmt.Fprintln(os.Stderr, err)
+	return 1
+}
+
+// tracer runs a program and counts the calls of its processes, which are numbered
+// in the order in which they start.
+type tracer struct {
+	victim, when int // kill the process of that number before its call of that number; none for when 0
+
+	root    int
+	threads map[int]int // of every thread: its process
+	numbers map[int]int // of every process: its number
+	counts  []int       // by number
+	codes   []int       // by number; -1 for those that were killed
+	killed  bool
+}
+
+// deadline is how long a traced program may take.
+const deadline = 2 * time.Minute
+
+// traceProcess runs a command, whose process of the number victim is killed before
+// its call of that number. It returns how many calls each process has made.
+func traceProcess(t *testing.T, c command, victim, when int) (r result, counts []int) {
+	t.Helper()
+	out, err := os.Create(filepath.Join(t.TempDir(), "output"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	tr := &tracer{victim: victim, when: when, threads: map[int]int{}, numbers: map[int]int{}}
+	done := make(chan error)
+	go func() { done <- tr.run(c, out) }()
+	if err := <-done; err != nil {
+		t.Fatalf("tracing: %v", err)
+	}
+	text, err := os.ReadFile(out.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r = result{code: tr.codes[0], output: string(text)}
+	if tr.killed {
+		r.killed = 1
+	}
+	return r, tr.counts
+}
+
+// run runs the command and waits for all its processes. It leaves its goroutine's
+// thread locked, which ends with it: it is the tracer of them all.
+func (tr *tracer) run(c command, out *os.File) error {
+	runtime.LockOSThread()
+	cmd := exec.Command(os.Args[0])
+	cmd.Args = c.args
+	cmd.Env = append(c.env, filterVariable+"=1")
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Ptrace: true, Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	tr.root = cmd.Process.Pid
+	defer func() { _ = cmd.Process.Release() }()
+	timer := time.AfterFunc(deadline, func() {
+		_ = cmd.Process.Kill()
+	})
+	defer timer.Stop()
+	var status unix.WaitStatus
+	if _, err := wait(tr.root, &status); err != nil || !status.Stopped() {
+		return fmt.Errorf("%s did not start: %v %w", c.args[0], status, err)
+	}
+	tr.number(tr.root)
+	err := unix.PtraceSetOptions(tr.root, unix.PTRACE_O_TRACESECCOMP|unix.PTRACE_O_TRACECLONE|unix.PTRACE_O_TRACEFORK|
+		unix.PTRACE_O_TRACEVFORK|unix.PTRACE_O_TRACEEXEC|unix.PTRACE_O_EXITKILL)
+	if err == nil {
+		err = unix.PtraceCont(tr.root, 0)
+	}
+	for err == nil {
+		var thread int
+		if thread, err = wait(-1, &status); err == nil {
+			err = tr.event(thread, status)
+		}
+	}
+	if errors.Is(err, unix.ECHILD) {
+		return nil
+	}
+	return err
+}
+
+// wait waits for what this thread traces, and for nothing else of this process.
+func wait(pid int, status *unix.WaitStatus) (int, error) {
+	for {
+		thread, err := unix.Wait4(pid, status, unix.WALL|unix.WNOTHREAD, nil)
+		if !errors.Is(err, unix.EINTR) {
+			return thread, err
+		}
+	}
+}
+
+// event handles a stop or the end of a thread, and lets it go on.
+func (tr *tracer) event(thread int, status unix.WaitStatus) error {
+	if !status.Stopped() {
+		if n, ok := tr.numbers[thread]; ok {
+			if tr.codes[n] = status.ExitStatus(); status.Signaled() {
+				tr.codes[n] = -1
+			}
+		}
+		return nil
+	}
+	deliver := 0
+	switch cause := status.TrapCause(); {
+	case cause == unix.PTRACE_EVENT_SECCOMP:
+		process, err := tr.processOf(thread)
+		if err != nil {
+			return err
+		}
+		if n, ok := tr.numbers[process]; ok {
+			if tr.counts[n]++; n == tr.victim && tr.counts[n] == tr.when {
+				tr.killed = true
+				return ignoreGone(unix.Kill(process, unix.SIGKILL))
+			}
+		}
+	case cause == unix.PTRACE_EVENT_EXEC:
+		tr.number(thread)
+	case cause > 0: // a new thread or process, which comes by itself
+	case status.StopSignal() == unix.SIGSTOP && tr.threads[thread] == 0: // that is how it comes
+		if _, err := tr.processOf(thread); err != nil {
+			return ignoreGone(err)
+		}
+	default:
+		deliver = int(status.StopSignal())
+	}
+	return ignoreGone(unix.PtraceCont(thread, deliver))
+}
+
+// number gives a process that has become a program its number.
+func (tr *tracer) number(process int) {
+	tr.threads[process] = process
+	if _, ok := tr.numbers[process]; !ok {
+		tr.numbers[process] = len(tr.counts)
+		tr.counts, tr.codes = append(tr.counts, 0), append(tr.codes, 0)
+	}
+}
+
+// processOf returns the process of a thread.
+func (tr *tracer) processOf(thread int) (int, error) {
+	if process := tr.threads[thread]; process != 0 {
+		return process, nil
+	}
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", thread))
+	if err != nil {
+		return 0, err
+	}
+	process := 0
+	_, rest, _ := strings.Cut(string(text), "\nTgid:")
+	if _, err := fmt.Sscan(rest, &process); err != nil {
+		return 0, fmt.Errorf("/proc/%d/status: %w", thread, err)
+	}
+	tr.threads[thread] = process
+	return process, nil
+}
+
+// ignoreGone: a thread that was killed meanwhile takes no orders.
+func ignoreGone(err error) error {
+	if errors.Is(err, unix.ESRCH) || errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
+}
