@@ -11,14 +11,14 @@ LDFLAGS  = -s -w -X main.version=$(VERSION)
 
 export CGO_ENABLED := 0
 
-.PHONY: all build test kill race trainer endurance bench microbench lint fmt check-fmt buf-lint generate check-generated generators cross tidy check-tidy clean
+.PHONY: all build test kill race trainer endurance bench microbench lint fmt check-fmt buf-lint generate check-generated generators cross tidy check-tidy clean servers minio azurite
 
 all: build test
 
 build: ## the static binary bin/trackio
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/trackio ./cmd/trackio
 
-test: ## all tests; TESTFLAGS=-v names each
+test: servers ## all tests; TESTFLAGS=-v names each
 	$(GO) test -timeout 20m $(TESTFLAGS) ./...
 
 kill: ## changes killed at every system call that writes; needs strace
@@ -58,6 +58,33 @@ generate: generators ## Go code from the protocol
 
 check-generated: generators ## fail if the generated code is not that of the protocol
 	rm -rf bin/generated && mkdir -p bin/generated/proto && $(BUF) generate -o "$(CURDIR)/bin/generated/proto" && diff -r "$(CURDIR)/bin/generated/internal/backendv1" ../internal/backendv1
+
+# The object stores of the tests, at fixed versions; a new version builds anew.
+SERVERS   := $(CURDIR)/bin/servers
+VERSITYGW := v1.8.0
+FAKEGCS   := v1.56.1
+MINIO     := v0.0.0-20260212201848-7aac2a2c5b7c
+AZURITE   := 3.37.0
+
+servers: $(SERVERS)/.versitygw-$(VERSITYGW) $(SERVERS)/.fakegcs-$(FAKEGCS) ## S3 and Google's storage for the tests
+minio: $(SERVERS)/.minio-$(MINIO) ## a second S3, for the build tag allstores
+azurite: $(SERVERS)/.azurite-$(AZURITE) ## Azure's storage, for the build tag allstores; needs npm
+
+$(SERVERS)/.versitygw-$(VERSITYGW):
+	GOBIN="$(SERVERS)" $(GO) install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW)
+	@touch $@
+
+$(SERVERS)/.fakegcs-$(FAKEGCS):
+	GOBIN="$(SERVERS)" $(GO) install github.com/fsouza/fake-gcs-server@$(FAKEGCS)
+	@touch $@
+
+$(SERVERS)/.minio-$(MINIO):
+	GOBIN="$(SERVERS)" $(GO) install github.com/minio/minio@$(MINIO)
+	@touch $@
+
+$(SERVERS)/.azurite-$(AZURITE):
+	npm install --prefix "$(SERVERS)" --no-save --no-audit --no-fund --loglevel=error azurite@$(AZURITE)
+	@touch $@
 
 generators:
 	$(GO) build -modfile=tools/go.mod -o bin/tools/ google.golang.org/protobuf/cmd/protoc-gen-go google.golang.org/grpc/cmd/protoc-gen-go-grpc
