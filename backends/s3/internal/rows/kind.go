@@ -55,7 +55,7 @@ func kindOf[R Row]() kind[R] {
 	case trackio.TraceRow:
 		found = tracesKind
 	}
-	return found.(kind[R]) //nolint:errcheck // one case for each type of Row
+	return found.(kind[R]) // there is a case for each type of Row
 }
 
 // index returns the place of a column, or -1.

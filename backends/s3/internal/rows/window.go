@@ -48,7 +48,10 @@ func micros(t time.Time) int64 {
 
 // mayHold reports whether a row group can hold a row of the window.
 func (w window) mayHold(g *group) bool {
-	return !(w.steps && g.step.excludes(w.fromStep, w.toStep)) && !(w.times && g.time.excludes(w.fromTime, w.toTime))
+	if w.steps && g.step.excludes(w.fromStep, w.toStep) {
+		return false
+	}
+	return !w.times || !g.time.excludes(w.fromTime, w.toTime)
 }
 
 // excludes reports whether no row of a row group is inside a range. Rows without a
@@ -60,7 +63,10 @@ func (b bounds) excludes(from, to int64) bool {
 // holds reports whether the row i of a batch is wanted; at and step are the
 // columns to look at, the latter -1 when there is none.
 func (w window) holds(b *batch, at, step, i int) bool {
-	return !(w.times && b.outside(at, i, w.fromTime, w.toTime)) && !(w.steps && step >= 0 && b.outside(step, i, w.fromStep, w.toStep))
+	if w.times && b.outside(at, i, w.fromTime, w.toTime) {
+		return false
+	}
+	return !w.steps || step < 0 || !b.outside(step, i, w.fromStep, w.toStep)
 }
 
 func (b *batch) outside(column, i int, from, to int64) bool {
