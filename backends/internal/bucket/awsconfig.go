@@ -42,6 +42,11 @@ func awsConfig(ctx context.Context, at *location) (aws.Config, error) {
 	if at.Endpoint != "" {
 		endpoint = at.Endpoint
 	}
+	if endpoint != "" {
+		if err := CheckEndpoint(endpoint); err != nil {
+			return aws.Config{}, err
+		}
+	}
 	cfg, err := config.LoadDefaultConfig(ctx, options...)
 	if err != nil {
 		return aws.Config{}, err
@@ -64,7 +69,7 @@ func awsOptions(at *location) ([]func(*config.LoadOptions) error, error) {
 	options := []func(*config.LoadOptions) error{
 		config.WithLogger(logging.Nop{}), // errors are returned; nothing is said on stderr
 		config.WithEC2RoleCredentialOptions(func(o *ec2rolecreds.Options) {
-			o.Client = quickMetadata{o.Client}
+			o.Client = quickMetadata{imds.New(imds.Options{})} // the SDK's own comes later, if there is none
 		}),
 	}
 	region, profile := at.take("region"), at.take("profile")

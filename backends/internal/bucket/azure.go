@@ -164,6 +164,8 @@ func (a *azureStore) explain(err error) verdict {
 	switch {
 	case response.StatusCode == http.StatusUnauthorized, response.StatusCode == http.StatusForbidden:
 		return permission("access denied", "ask for the role Storage Blob Data Contributor on the container (Reader to read)")
+	case response.StatusCode == http.StatusRequestedRangeNotSatisfiable:
+		return verdict{kind: trackio.ErrInvalid, text: "the object is shorter than that", beyond: true}
 	case response.StatusCode == http.StatusNotFound:
 		return verdict{kind: trackio.ErrUnavailable, text: "no Azure storage answers here", hint: "check the account and the domain"}
 	case response.StatusCode == http.StatusTooManyRequests, response.StatusCode == http.StatusServiceUnavailable:

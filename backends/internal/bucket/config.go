@@ -98,8 +98,7 @@ func (at *location) open(ctx context.Context) (store, error) {
 	case "mem":
 		return openMemory(at.host)
 	}
-	return nil, trackio.Errorf(trackio.ErrInvalid, "%s: no object store has the scheme %q", at.URL, at.scheme).
-		WithHint("s3://bucket, gs://bucket, azblob://container, file:///directory and mem://name are known")
+	return nil, errScheme(at)
 }
 
 func parse(config Config) (*location, error) {
@@ -107,13 +106,14 @@ func parse(config Config) (*location, error) {
 		return trackio.Errorf(trackio.ErrInvalid, format, args...).
 			WithHint("a bucket is written like s3://bucket?region=eu-west-1&prefix=trackio/")
 	}
+	shown := withoutSecrets(config.URL)
 	u, err := url.Parse(config.URL)
 	if err != nil || u.Scheme == "" {
-		return nil, invalid("%q is not the URL of a bucket", config.URL)
+		return nil, invalid("%q is not the URL of a bucket", shown)
 	}
 	query, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
-		return nil, invalid("the query of %q cannot be read", config.URL)
+		return nil, invalid("the query of %q cannot be read", shown)
 	}
 	at := &location{
 		Config: config, scheme: u.Scheme, host: u.Host, path: u.Path, query: query, count: new(requests),
@@ -122,14 +122,14 @@ func parse(config Config) (*location, error) {
 	case u.User != nil:
 		return nil, invalid("%s://%s: credentials do not belong into a URL", u.Scheme, u.Host)
 	case u.Scheme != "mem" && u.Scheme != "file" && u.Host == "":
-		return nil, invalid("%q names no bucket", config.URL)
+		return nil, invalid("%q names no bucket", shown)
 	case u.Scheme != "file" && strings.Trim(u.Path, "/") != "":
-		return nil, invalid("%q: the path within a bucket is given as prefix=", config.URL)
+		return nil, invalid("%q: the path within a bucket is given as prefix=", shown)
 	}
 	prefix := strings.Trim(at.take("prefix"), "/")
 	if prefix != "" {
 		if problem := keyProblem(prefix); problem != "" {
-			return nil, invalid("the prefix of %q: %s", config.URL, problem)
+			return nil, invalid("the prefix of %q: %s", shown, problem)
 		}
 		at.prefix = prefix + "/"
 	}
@@ -138,6 +138,17 @@ func parse(config Config) (*location, error) {
 	}
 	at.stall = at.Timeout * 2 / 3
 	return at, nil
+}
+
+// withoutSecrets is a URL, or what should be one, without the parts in which
+// people put credentials: what is before the host, and the query.
+func withoutSecrets(text string) string {
+	text, _, _ = strings.Cut(text, "?")
+	scheme, rest, ok := strings.Cut(text, "://")
+	if !ok {
+		return text
+	}
+	return scheme + "://" + rest[strings.LastIndex(rest, "@")+1:]
 }
 
 // name is the URL as messages show it.

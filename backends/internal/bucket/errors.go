@@ -26,6 +26,7 @@ type verdict struct {
 	absent bool // the object is definitely not there
 	exists bool // a conditional write met an object, or a condition it calls that
 	busy   bool // the store asks to come back later, and has done nothing
+	beyond bool // the object ends before what is asked for
 	bucket bool // the bucket itself is not there
 }
 

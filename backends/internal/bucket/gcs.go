@@ -120,9 +120,6 @@ func (g *gcsStore) open(ctx context.Context, key string, offset, length int64) (
 		answer, err = call.Download()
 		return err
 	})
-	if isStatus(err, http.StatusRequestedRangeNotSatisfiable) {
-		return http.NoBody, nil
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -224,11 +221,6 @@ func (g *gcsStore) remove(ctx context.Context, keys []string) error {
 func (g *gcsStore) close() error {
 	g.idle()
 	return nil
-}
-
-func isStatus(err error, status int) bool {
-	var api *googleapi.Error
-	return errors.As(err, &api) && api.Code == status
 }
 
 // says reports whether Google's answer has a text, in its message or its body.

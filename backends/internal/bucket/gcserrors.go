@@ -40,6 +40,8 @@ func (g *gcsStore) explain(err error) verdict {
 		return verdict{kind: trackio.ErrNotFound, text: "no such object", absent: true}
 	case http.StatusPreconditionFailed:
 		return verdict{kind: trackio.ErrConflict, text: "another object is there", exists: true}
+	case http.StatusRequestedRangeNotSatisfiable:
+		return verdict{kind: trackio.ErrInvalid, text: "the object is shorter than that", beyond: true}
 	case http.StatusUnauthorized:
 		return permission("the store does not accept the credentials, or the login has expired", hintGoogleLogin)
 	case http.StatusForbidden:

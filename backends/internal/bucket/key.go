@@ -1,6 +1,7 @@
 package bucket
 
 import (
+	"net/url"
 	"slices"
 
 	"github.com/trackio-go/trackio/trackio"
@@ -11,10 +12,30 @@ func ValidKey(key string) bool { return keyProblem(key) == "" }
 
 // CheckURL reports what is wrong with the URL of a bucket, as far as that can be
 // told without contacting anything.
-func CheckURL(url string) error {
-	at, err := parse(Config{URL: url})
+func CheckURL(text string) error {
+	at, err := parse(Config{URL: text})
 	if err == nil && !slices.Contains([]string{"s3", "gs", "azblob", "file", "mem"}, at.scheme) {
-		err = trackio.Errorf(trackio.ErrInvalid, "no object store has the scheme %q", at.scheme)
+		err = errScheme(at)
 	}
 	return err
+}
+
+func errScheme(at *location) error {
+	return trackio.Errorf(trackio.ErrInvalid, "%s: no object store has the scheme %q", at.name(), at.scheme).
+		WithHint("s3://bucket, gs://bucket, azblob://container, file:///directory and mem://name are known")
+}
+
+// CheckEndpoint reports what is wrong with the address of a server, as far as
+// that can be told without contacting it.
+func CheckEndpoint(endpoint string) error {
+	u, err := url.Parse(endpoint)
+	switch {
+	case err != nil, u.Scheme != "http" && u.Scheme != "https", u.Host == "":
+		return trackio.Errorf(trackio.ErrInvalid, "%q is not the address of a server", withoutSecrets(endpoint)).
+			WithHint("an endpoint is written like http://localhost:9000")
+	case u.User != nil:
+		return trackio.Errorf(trackio.ErrInvalid, "%s://%s: credentials do not belong into an endpoint", u.Scheme, u.Host).
+			WithHint("they come from the environment, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or from a profile")
+	}
+	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"time"
 )
 
@@ -16,6 +17,10 @@ func (b *Bucket) reader(ctx context.Context, whole string, offset, length int64)
 	if !timer.Stop() && err == nil {
 		_ = r.Close()
 		err = context.DeadlineExceeded
+	}
+	if err != nil && offset > 0 && b.verdict(err).beyond {
+		cancel(nil)
+		return http.NoBody, nil
 	}
 	if err != nil {
 		if cause := context.Cause(ctx); errors.Is(cause, context.DeadlineExceeded) {

@@ -76,7 +76,7 @@ func explainS3(err error) verdict {
 	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable:
 		return verdict{kind: trackio.ErrUnavailable, text: "the store is too busy", hint: "try again later", busy: true}
 	case status == http.StatusRequestedRangeNotSatisfiable:
-		return verdict{kind: trackio.ErrInvalid, text: "the object is shorter than that"}
+		return verdict{kind: trackio.ErrInvalid, text: "the object is shorter than that", beyond: true}
 	case status == http.StatusNotFound:
 		return verdict{kind: trackio.ErrUnavailable, text: "no S3 answers here", hint: "check the endpoint"}
 	case status >= 400 && status < 500:
