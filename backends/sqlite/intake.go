@@ -128,11 +128,11 @@ func (k *bucketIntake) add(ctx context.Context, to string, body io.Reader, size 
 		return err
 	}
 	if size > smallFile {
-		return k.store.Upload(ctx, to, body, size, contentType(to))
+		return wrapErr(k.store.Upload(ctx, to, body, size, contentType(to)), "store media file", to)
 	}
 	data, err := io.ReadAll(contextReader{ctx, body})
 	if err != nil {
-		return err
+		return wrapErr(err, "store media file", to)
 	}
 	if k.failed.Load() {
 		return k.flush()
