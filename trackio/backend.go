@@ -105,8 +105,8 @@ type RunInfo struct {
 	Counts *Counts
 
 	// Revision changes with any change of the run. Filled by GetRun, ImportRun,
-	// MoveRun, RenameRun and a stream's Header; empty in lists, and it may be
-	// empty in the Header of an export that ExportOptions.Steps or Times narrow,
+	// MoveRun, RenameRun, ChangeRuns and a stream's Header; empty in lists, and it
+	// may be empty in the Header of an export that ExportOptions.Steps or Times narrow,
 	// so that a window can be read without looking at the whole run. It is
 	// compared, never interpreted.
 	Revision string
@@ -189,6 +189,50 @@ type Renamer interface {
 	// its id, and [ErrExists] when that is taken. A run that is still written to
 	// is [ErrConflict], as in DeleteRun.
 	RenameRun(ctx context.Context, ref RunRef, name string, opts RenameOptions) (RunInfo, error)
+}
+
+// BulkChanger is the optional capability to change many runs in few steps.
+type BulkChanger interface {
+	// ChangeRuns moves, renames and deletes runs, one after the other as MoveRun,
+	// RenameRun and DeleteRun would, but with as few steps as the storage needs:
+	// where it can, one for hundreds of runs. It yields one result for each change,
+	// in their order. A change that is refused has the error in its result and does
+	// not keep the others from happening.
+	//
+	// An error ends it, and so does the end of the context, between two steps. No
+	// change whose result was not yielded has happened then, unless the error says
+	// that it cannot know ([ErrBackendDied], [ErrUnavailable]). Leaving the loop
+	// ends it too, with the step that the last result is of: the changes that share
+	// it have happened.
+	ChangeRuns(ctx context.Context, changes []Change) iter.Seq2[ChangeResult, error]
+}
+
+// Change is what is to become of one run.
+type Change struct {
+	Run        RunRef
+	Kind       ChangeKind
+	To         string // the project that a move leads to
+	Name       string // the name that a renaming gives
+	IfRevision string // change only this state of the run; "" for any
+	Force      bool   // as in MoveOptions, RenameOptions and DeleteOptions
+}
+
+// ChangeKind says what a [Change] is. Another than these is [ErrInvalid].
+type ChangeKind uint8
+
+// The kinds of changes.
+const (
+	ChangeMove ChangeKind = iota + 1
+	ChangeRename
+	ChangeDelete
+)
+
+// ChangeResult is what became of one [Change].
+type ChangeResult struct {
+	// Run is the run as it is now, with its Revision, and DerivedID, filled and
+	// else as in a list without options; zero when it was deleted, or not changed.
+	Run RunInfo
+	Err error // why the change was refused; nil when it has happened
 }
 
 // AlertLister is the optional capability to list the alerts of a whole project

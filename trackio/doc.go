@@ -15,8 +15,8 @@
 // # For authors of backends
 //
 // A backend implements the seven methods of [Backend], and whichever optional
-// capabilities it can do natively ([Mover], [Renamer], [AlertLister],
-// [Summarizer]). A run travels in one form only, the ordered record stream
+// capabilities it can do natively ([Mover], [Renamer], [BulkChanger], [AlertLister],
+// [Summarizer] and others). A run travels in one form only, the ordered record stream
 // described at [Record]. Package backendtest checks every promise made here.
 //
 // # Words

@@ -11,7 +11,7 @@ import (
 
 func revisionChecks() []Check {
 	return []Check{
-		{"revision/stable", "Revision changes with any change of the run. Filled by GetRun, ImportRun, MoveRun, RenameRun and a stream's Header; empty in lists, and it may be empty in the Header of an export that ExportOptions.Steps or Times narrow, so that a window can be read without looking at the whole run. It is compared, never interpreted.", revisionStable},
+		{"revision/stable", "Revision changes with any change of the run. Filled by GetRun, ImportRun, MoveRun, RenameRun, ChangeRuns and a stream's Header; empty in lists, and it may be empty in the Header of an export that ExportOptions.Steps or Times narrow, so that a window can be read without looking at the whole run. It is compared, never interpreted.", revisionStable},
 		{"revision/changes", "Revision changes with any change of the run.", revisionChanges},
 		{"delete/if-revision", "A run that is still written to is [ErrConflict] unless opts.Force is set, and so is one whose revision is not opts.IfRevision.", deleteIfRevision},
 		{"move/if-revision", "move only this state of the run; \"\" for any", moveIfRevision},

@@ -13,11 +13,12 @@
 // # Guarantees
 //
 //   - Every promise of [trackio.Backend] and of the capabilities [trackio.Mover],
-//     [trackio.Renamer], [trackio.AlertLister], [trackio.Summarizer],
-//     [trackio.ProjectDeleter], [trackio.Examiner] and [trackio.Collector].
-//   - An import, a deletion (of a run or a project), a move and a rename each
-//     happen under one lock, at once: nobody sees a part of them. So none is ever
-//     interrupted, and there is nothing for an examination to find, nor anything
+//     [trackio.Renamer], [trackio.BulkChanger], [trackio.AlertLister],
+//     [trackio.Summarizer], [trackio.ProjectDeleter], [trackio.Examiner] and
+//     [trackio.Collector].
+//   - An import, a deletion (of a run or a project), a move, a rename and all of
+//     a ChangeRuns each happen under one lock, at once: nobody sees a part of
+//     them. So none is ever interrupted, and there is nothing for an examination to find, nor anything
 //     to collect.
 //   - A run whose newest row is younger than [LiveFor] counts as still written
 //     to, and one with rows that carry a space id as not delivered.
@@ -70,6 +71,7 @@ var (
 	_ trackio.Backend        = (*Backend)(nil)
 	_ trackio.Mover          = (*Backend)(nil)
 	_ trackio.Renamer        = (*Backend)(nil)
+	_ trackio.BulkChanger    = (*Backend)(nil)
 	_ trackio.AlertLister    = (*Backend)(nil)
 	_ trackio.Summarizer     = (*Backend)(nil)
 	_ trackio.ProjectDeleter = (*Backend)(nil)
@@ -155,21 +157,6 @@ func (b *Backend) ImportRun(ctx context.Context, ref trackio.RunRef, records ite
 	return r.info(), nil
 }
 
-// DeleteRun removes a run.
-func (b *Backend) DeleteRun(ctx context.Context, ref trackio.RunRef, opts trackio.DeleteOptions) error {
-	return b.write(ctx, func() error {
-		r, err := b.store.run(ref)
-		if err != nil {
-			return err
-		}
-		if err := r.guard(opts.IfRevision, opts.Force); err != nil {
-			return err
-		}
-		b.store.remove(ref)
-		return nil
-	})
-}
-
 // DeleteProject removes a project with all its runs.
 func (b *Backend) DeleteProject(ctx context.Context, project string, opts trackio.DeleteOptions) error {
 	return b.write(ctx, func() error {
@@ -185,62 +172,6 @@ func (b *Backend) DeleteProject(ctx context.Context, project string, opts tracki
 		delete(b.store.projects, project)
 		return nil
 	})
-}
-
-// MoveRun moves a run to another project.
-func (b *Backend) MoveRun(ctx context.Context, ref trackio.RunRef, project string, opts trackio.MoveOptions) (trackio.RunInfo, error) {
-	var moved *run
-	err := b.write(ctx, func() error {
-		if project == ref.Project {
-			return trackio.Errorf(trackio.ErrInvalid, "run %q is in project %q already", ref.ID, project).
-				WithHint("name another project")
-		}
-		r, err := b.store.run(ref)
-		if err != nil {
-			return err
-		}
-		if err := r.guard(opts.IfRevision, opts.Force); err != nil {
-			return err
-		}
-		if r.undelivered && !opts.Force {
-			return trackio.Errorf(trackio.ErrConflict, "run %q of project %q has rows that are not delivered to their Space yet", ref.ID, ref.Project).
-				WithHint("deliver them first, or force the move")
-		}
-		target := trackio.RunRef{Project: project, ID: ref.ID}
-		if _, ok := b.store.projects[project][ref.ID]; ok {
-			return trackio.Errorf(trackio.ErrExists, "project %q has a run %q already", project, ref.ID).
-				WithHint("delete or move that run first")
-		}
-		moved = b.store.put(target, r)
-		b.store.remove(ref)
-		return nil
-	})
-	if err != nil {
-		return trackio.RunInfo{}, err
-	}
-	return moved.info(), nil
-}
-
-// RenameRun changes the name of a run.
-func (b *Backend) RenameRun(ctx context.Context, ref trackio.RunRef, name string, opts trackio.RenameOptions) (trackio.RunInfo, error) {
-	var renamed *run
-	err := b.write(ctx, func() error {
-		r, err := b.store.run(ref)
-		if err != nil {
-			return err
-		}
-		if err := r.guard(opts.IfRevision, opts.Force); err != nil {
-			return err
-		}
-		changed := *r
-		changed.name = name
-		renamed = b.store.put(ref, &changed)
-		return nil
-	})
-	if err != nil {
-		return trackio.RunInfo{}, err
-	}
-	return renamed.info(), nil
 }
 
 // ListAlerts yields the alerts of a project, the newest first.
