@@ -188,6 +188,9 @@ func (c *Config) context() *hcl.EvalContext {
 	return &hcl.EvalContext{Functions: map[string]function.Function{"env": env}}
 }
 
+// mistaken is how an error begins that quotes the file.
+const mistaken = "the configuration has a mistake"
+
 // invalid makes an error of diagnostics: each with file, line and excerpt, in
 // which secrets are blotted out.
 func (c *Config) invalid(diags hcl.Diagnostics, secrets ...hcl.Range) error {
@@ -211,7 +214,7 @@ func (c *Config) invalid(diags hcl.Diagnostics, secrets ...hcl.Range) error {
 		return trackio.Errorf(trackio.ErrInvalid, "%w", diags)
 	}
 	message := strings.TrimSpace(strings.ReplaceAll(text.String(), "\n\n\n", "\n\n"))
-	return &trackio.Error{Kind: trackio.ErrInvalid, Message: "the configuration has a mistake\n\n" + message}
+	return &trackio.Error{Kind: trackio.ErrInvalid, Message: mistaken + "\n\n" + message}
 }
 
 func mistake(where hcl.Range, summary, detail string) *hcl.Diagnostic {

@@ -310,7 +310,11 @@ func (c *Client) refused(cfg *Config, found []*backendv1.Diagnostic, diags hcl.D
 	}
 	var typed *trackio.Error
 	if err := cfg.invalid(diags, c.values.secrets...); errors.As(err, &typed) {
-		return &trackio.Error{Kind: kind, Message: typed.Message, Err: typed.Err}
+		message := typed.Message
+		if kind != trackio.ErrInvalid {
+			message = "the storage cannot be opened as configured" + strings.TrimPrefix(message, mistaken)
+		}
+		return &trackio.Error{Kind: kind, Message: message, Err: typed.Err}
 	}
 	return trackio.Errorf(kind, "%w", diags)
 }

@@ -123,7 +123,7 @@ func (v *values) attribute(a *backendv1.Attribute, given *hcl.Attribute, prefix 
 	value, source, fromFile := cty.NilVal, "", false
 	if given != nil {
 		v.places[name] = given.Expr.Range()
-		if _, call := given.Expr.(*hclsyntax.FunctionCallExpr); a.GetSensitive() && !call {
+		if a.GetSensitive() && !isCall(given) {
 			v.secrets = append(v.secrets, given.Expr.Range())
 		}
 		got, diags := valueOf(given, ctyType(a.GetType()), v.ctx)
@@ -176,12 +176,27 @@ func (v *values) attribute(a *backendv1.Attribute, given *hcl.Attribute, prefix 
 		return nil, false
 	}
 	setting := Setting{Name: name, Value: valueText(value, raw), Source: source, Sensitive: a.GetSensitive()}
-	if setting.Sensitive {
+	switch secrets := credentials(value); {
+	case setting.Sensitive:
 		setting.Value = masked
 		v.hide(value)
+	case len(secrets) > 0:
+		for _, secret := range secrets {
+			setting.Value = strings.ReplaceAll(setting.Value, secret, masked)
+			v.hide(cty.StringVal(secret))
+		}
+		if fromFile && !isCall(given) {
+			v.secrets = append(v.secrets, where)
+		}
 	}
 	v.settings = append(v.settings, setting)
 	return json.RawMessage(raw), true
+}
+
+// isCall: the file has a function there, and so not the value itself.
+func isCall(a *hcl.Attribute) bool {
+	_, call := a.Expr.(*hclsyntax.FunctionCallExpr)
+	return call
 }
 
 // parse reads the text of an environment variable or a default.

@@ -45,20 +45,6 @@ const liveWindow = time.Minute
 // closeTime is how long closing waits for a checkpoint that is being written.
 const closeTime = 20 * time.Second
 
-// Config says which bucket the backend works on. What it leaves open comes from
-// the environment of the cloud, as for its own tools.
-type Config struct {
-	Bucket    string `trackio:"bucket,required" help:"URL of the bucket: s3://NAME, gs://NAME, azblob://NAME or file:///DIR; with ?prefix=DIR/ a part of it"`
-	Endpoint  string `trackio:"endpoint" help:"address of an S3-compatible server, such as http://localhost:9000"`
-	Region    string `trackio:"region" help:"region of the bucket, on S3"`
-	Profile   string `trackio:"profile" help:"profile of the shared AWS configuration, on S3"`
-	PathStyle bool   `trackio:"path_style" help:"the bucket's name stands in the path of a URL, not in its host, on S3-compatible servers"`
-}
-
-// Environment returns the variables that the clients of the clouds read, by name
-// or as the beginning of names and "*".
-func Environment() []string { return bucket.Environment() }
-
 // Backend is an opened object store.
 type Backend struct {
 	bucket *bucket.Bucket
@@ -89,9 +75,7 @@ var errClosed = trackio.Errorf(trackio.ErrUnavailable, "the backend is closed")
 // Open opens a bucket. It changes nothing: a bucket in which nothing was written
 // yet is one without projects.
 func Open(ctx context.Context, config Config) (*Backend, error) {
-	objects, err := bucket.Open(ctx, bucket.Config{
-		URL: config.Bucket, Endpoint: config.Endpoint, Region: config.Region, Profile: config.Profile, PathStyle: config.PathStyle,
-	})
+	objects, err := config.open(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -169,3 +153,7 @@ func cause(ctx context.Context, err error) error {
 	}
 	return err
 }
+
+// ErrOutcomeUnknown is in the tree of the error of a change after which nobody
+// can say yet whether it has happened.
+var ErrOutcomeUnknown = ledger.ErrOutcomeUnknown

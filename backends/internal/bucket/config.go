@@ -104,7 +104,7 @@ func (at *location) open(ctx context.Context) (store, error) {
 func parse(config Config) (*location, error) {
 	invalid := func(format string, args ...any) error {
 		return trackio.Errorf(trackio.ErrInvalid, format, args...).
-			WithHint("a bucket is written like s3://bucket?region=eu-west-1&prefix=trackio/")
+			WithHint("a bucket is written like s3://bucket?region=eu-west-1&prefix=trackio/, a directory like file:///data/runs")
 	}
 	shown := withoutSecrets(config.URL)
 	u, err := url.Parse(config.URL)
@@ -120,7 +120,8 @@ func parse(config Config) (*location, error) {
 	}
 	switch {
 	case u.User != nil:
-		return nil, invalid("%s://%s: credentials do not belong into a URL", u.Scheme, u.Host)
+		return nil, trackio.Errorf(trackio.ErrInvalid, "%s://%s: credentials do not belong into a URL", u.Scheme, u.Host).
+			WithHint("they come from the environment of the cloud, as for its own tools, or from a profile")
 	case u.Scheme != "mem" && u.Scheme != "file" && u.Host == "":
 		return nil, invalid("%q names no bucket", shown)
 	case u.Scheme != "file" && strings.Trim(u.Path, "/") != "":

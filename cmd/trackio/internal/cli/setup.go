@@ -135,7 +135,7 @@ user's configuration directory. Without one, the local Trackio directory is used
 				switch kind := trackio.KindOf(err); {
 				case err == nil:
 					a.linef("opens  %s (%s)", clean(block.Name), clean(block.Type))
-				case kind == trackio.ErrUnavailable, kind == trackio.ErrPermission, kind == trackio.ErrNotFound:
+				case kind == trackio.ErrUnavailable, kind == trackio.ErrPermission, kind == trackio.ErrNotFound, kind == trackio.ErrConflict:
 					a.linef("valid  %s (%s)", clean(block.Name), clean(block.Type))
 					a.warn("backend %q does not open now: %v", block.Name, err)
 					if hint := trackio.HintOf(err); hint != "" {
