@@ -109,7 +109,7 @@ func (l *Ledger) ensure(ctx context.Context, s *State, seq int64) error {
 	if errors.Is(err, trackio.ErrNotFound) {
 		// Parts that did not change are taken from the newest checkpoint before,
 		// rather than from one that others have left behind.
-		if before := seq - every; before > s.base.seq {
+		if before := seq - every; before > s.base.seq && !l.isBroken(before) {
 			if newer, err := l.checkpoint(ctx, before); err == nil {
 				if s, err = s.on(newer); err != nil {
 					return err
@@ -155,19 +155,32 @@ func (l *Ledger) write(ctx context.Context, s *State, seq int64) (*checkpoint, e
 	if err != nil {
 		return nil, err
 	}
-	if err := l.objects.Create(ctx, checkpointKey(seq), body, jsonType); err != nil {
-		there, look := l.objects.Get(ctx, checkpointKey(seq))
-		if look != nil {
-			return nil, err // it may be ours, now or later, so that its parts must stay
-		}
-		if !bytes.Equal(there, body) {
-			if err := l.objects.Delete(ctx, made); err != nil {
-				return nil, err
-			}
-			return decodeCheckpoint(seq, there)
-		}
+	there, err := l.create(ctx, checkpointKey(seq), body, jsonType)
+	if err != nil || there == nil {
+		return cp, err // after an error it may be ours, now or later: its parts must stay
 	}
-	return cp, nil
+	if err := l.objects.Delete(ctx, made); err != nil {
+		return nil, err
+	}
+	return decodeCheckpoint(seq, there)
+}
+
+// create makes an object, or returns what another has made under that name.
+func (l *Ledger) create(ctx context.Context, key string, body []byte, contentType string) (other []byte, err error) {
+	err = l.objects.Create(ctx, key, body, contentType)
+	if err == nil {
+		return nil, nil
+	}
+	there, look := l.objects.Get(ctx, key)
+	switch {
+	case look == nil && bytes.Equal(there, body):
+		return nil, nil
+	case look == nil:
+		return there, nil
+	case errors.Is(err, trackio.ErrExists):
+		return nil, trackio.Errorf(trackio.ErrUnavailable, "%s is there, and cannot be read: %v", key, look)
+	}
+	return nil, err
 }
 
 // writeParts writes the parts of the projects that have changed since the
@@ -222,8 +235,10 @@ func (l *Ledger) writePart(ctx context.Context, s *State, project, key string) (
 	if count != s.Count(project) {
 		return nil, damaged(key, "project %q has %d runs where %d were counted", project, count, s.Count(project))
 	}
-	if err := l.objects.Create(ctx, key, body, zstdType); err != nil {
+	if other, err := l.create(ctx, key, body, zstdType); err != nil {
 		return nil, err
+	} else if other != nil {
+		return nil, damaged(key, "it is not what was just written")
 	}
 	l.parts.put(key, body)
 	return &part{Key: key, SHA256: checksum(body), Runs: count}, nil

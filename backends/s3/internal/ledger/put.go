@@ -16,6 +16,9 @@ var ErrOutcomeUnknown = bucket.ErrOutcomeUnknown
 const (
 	// patience bounds how long a commit that was sent is looked for.
 	patience = 30 * time.Second
+	// attemptTime bounds one request that sends it, so that a connection that
+	// swallows it leaves time for another.
+	attemptTime = 20 * time.Second
 	// refusals bounds how often a commit that certainly was not written is sent
 	// again.
 	refusals = 4
@@ -40,7 +43,9 @@ func (l *Ledger) put(ctx context.Context, e *entry) (other *entry, err error) {
 	key := logKey(e.seq)
 	underway := false // a request was sent that may still have an effect
 	for try := 1; ; try++ {
-		err := l.objects.Create(ctx, key, body, jsonType)
+		attempt, stop := context.WithTimeout(ctx, attemptTime)
+		err := l.objects.Create(attempt, key, body, jsonType)
+		stop()
 		if err == nil {
 			return nil, nil
 		}
