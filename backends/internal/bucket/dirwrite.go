@@ -85,6 +85,9 @@ func (d *directory) temporary(ctx context.Context, r io.Reader) (name string, er
 	if err := f.Sync(); err != nil {
 		return "", err
 	}
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
 	return name, f.Close()
 }
 

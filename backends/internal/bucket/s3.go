@@ -22,7 +22,9 @@ type s3Store struct {
 	bucket  string
 	patient aws.HTTPClient // for requests that a server may take long to answer
 	sse     encryption
-	idle    func() // closes idle connections
+	// checksum is what parts carry; none if request_checksum_calculation says so.
+	checksum types.ChecksumAlgorithm
+	idle     func() // closes idle connections
 }
 
 // encryption is what gocloud's URLs can ask for.
@@ -52,8 +54,13 @@ func openS3(ctx context.Context, at *location) (store, error) {
 	if err != nil {
 		return nil, err
 	}
+	checksum := types.ChecksumAlgorithmCrc32
+	if cfg.RequestChecksumCalculation == aws.RequestChecksumCalculationWhenRequired {
+		checksum = ""
+	}
 	return &s3Store{
-		gocloud: gocloud{opened}, client: client, bucket: at.host, sse: sse,
+		checksum: checksum,
+		gocloud:  gocloud{opened}, client: client, bucket: at.host, sse: sse,
 		patient: &http.Client{Transport: patient, CheckRedirect: noRedirect},
 		idle:    func() { hasty.CloseIdleConnections(); patient.CloseIdleConnections() },
 	}, nil

@@ -38,6 +38,7 @@ func (s *s3Store) upload(ctx context.Context, key string, r io.Reader, size int6
 	key = escapeKey(key)
 	begun, err := s.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
 		Bucket: &s.bucket, Key: &key, ContentType: aws.String(typeOr(contentType)),
+		ChecksumAlgorithm:    s.checksum,
 		ServerSideEncryption: s.sse.method, SSEKMSKeyId: s.sse.key,
 	})
 	if err != nil {
@@ -143,15 +144,15 @@ func (s *s3Store) sendParts(ctx context.Context, key string, id *string, r io.Re
 func (s *s3Store) sendPart(ctx context.Context, key string, id *string, number int32, body []byte) (types.CompletedPart, error) {
 	sent, err := s.client.UploadPart(ctx, &s3.UploadPartInput{
 		Bucket: &s.bucket, Key: &key, UploadId: id, PartNumber: &number,
-		Body: bytes.NewReader(body), ContentLength: aws.Int64(int64(len(body))),
+		ChecksumAlgorithm: s.checksum,
+		Body:              bytes.NewReader(body), ContentLength: aws.Int64(int64(len(body))),
 	})
 	if err != nil {
 		return types.CompletedPart{}, err
 	}
 	return types.CompletedPart{
 		PartNumber: &number, ETag: sent.ETag,
-		ChecksumCRC32: sent.ChecksumCRC32, ChecksumCRC32C: sent.ChecksumCRC32C, ChecksumCRC64NVME: sent.ChecksumCRC64NVME,
-		ChecksumSHA1: sent.ChecksumSHA1, ChecksumSHA256: sent.ChecksumSHA256,
+		ChecksumCRC32: sent.ChecksumCRC32,
 	}, nil
 }
 
