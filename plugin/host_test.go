@@ -44,15 +44,16 @@ func TestOpenAndClose(t *testing.T) {
 }
 
 func TestCapabilitiesCanBeSwitchedOff(t *testing.T) {
-	c := open(t, `disable = ["move", "summarize", "delete_project", "collect"]`)
+	c := open(t, `disable = ["move", "summarize", "delete_project", "collect", "change_runs"]`)
 	_, moves := trackio.As[trackio.Mover](c)
 	_, renames := trackio.As[trackio.Renamer](c)
 	_, sums := trackio.As[trackio.Summarizer](c)
 	_, deletes := trackio.As[trackio.ProjectDeleter](c)
 	_, examines := trackio.As[trackio.Examiner](c)
 	_, collects := trackio.As[trackio.Collector](c)
-	if moves || !renames || sums || deletes || !examines || collects {
-		t.Errorf("move %v, rename %v, summarize %v, delete_project %v, examine %v, collect %v", moves, renames, sums, deletes, examines, collects)
+	_, changes := trackio.As[trackio.BulkChanger](c)
+	if moves || !renames || sums || deletes || !examines || collects || changes {
+		t.Errorf("move %v, rename %v, summarize %v, delete_project %v, examine %v, collect %v, change_runs %v", moves, renames, sums, deletes, examines, collects, changes)
 	}
 	if want := []string{"rename", "list_alerts", "examine"}; !slices.Equal(c.Capabilities(), want) {
 		t.Errorf("capabilities are %v", c.Capabilities())

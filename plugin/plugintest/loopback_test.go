@@ -36,10 +36,11 @@ func TestCapabilitiesAreThoseOfTheBackend(t *testing.T) {
 		_, deletes := trackio.As[trackio.ProjectDeleter](test.backend)
 		_, examines := trackio.As[trackio.Examiner](test.backend)
 		_, collects := trackio.As[trackio.Collector](test.backend)
+		_, changes := trackio.As[trackio.BulkChanger](test.backend)
 		_, other := trackio.As[interface{ NobodyHasThis() }](test.backend)
 		if moves != test.want || renames != test.want || lists != test.want || sums != test.want ||
-			deletes != test.want || examines != test.want || collects != test.want || other {
-			t.Errorf("found %v %v %v %v %v %v %v, want %v; unknown: %v", moves, renames, lists, sums, deletes, examines, collects, test.want, other)
+			deletes != test.want || examines != test.want || collects != test.want || changes != test.want || other {
+			t.Errorf("found %v %v %v %v %v %v %v %v, want %v; unknown: %v", moves, renames, lists, sums, deletes, examines, collects, changes, test.want, other)
 		}
 	}
 }

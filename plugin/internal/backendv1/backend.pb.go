@@ -31,12 +31,13 @@
 // under trackio-note-bin, as UTF-8, once for each note.
 //
 // Giving up. A caller that gives up a read ends the call. A call that changes
-// something (ImportRun, DeleteRun, DeleteProject, MoveRun, RenameRun, Collect) is
-// not ended, so that nothing happens after it has returned: the host names such
-// calls, by trackio-call in their metadata, sends Cancel with that name, and
-// waits some seconds for the answer of the call itself: CANCELLED when nothing
-// has been changed (by Collect: nothing beyond what it sent), OK when it was done
-// all the same. Without Cancel, or without an answer, it ends the call.
+// something (ImportRun, DeleteRun, DeleteProject, MoveRun, RenameRun, ChangeRuns,
+// Collect) is not ended, so that nothing happens after it has returned: the host
+// names such calls, by trackio-call in their metadata, sends Cancel with that
+// name, and waits some seconds for the answer of the call itself: CANCELLED when
+// nothing has been changed (by ChangeRuns and Collect: nothing beyond what they
+// sent), OK when it was done all the same. Without Cancel, or without an answer,
+// it ends the call.
 //
 // Life line. The host holds the call plugin.GRPCStdio/StreamStdio of go-plugin
 // open as long as it lives. When that call ends, or none has come within a
@@ -81,6 +82,7 @@ const (
 	Capability_CAPABILITY_DELETE_PROJECT Capability = 5
 	Capability_CAPABILITY_EXAMINE        Capability = 6
 	Capability_CAPABILITY_COLLECT        Capability = 7
+	Capability_CAPABILITY_CHANGE_RUNS    Capability = 8
 )
 
 // Enum value maps for Capability.
@@ -94,6 +96,7 @@ var (
 		5: "CAPABILITY_DELETE_PROJECT",
 		6: "CAPABILITY_EXAMINE",
 		7: "CAPABILITY_COLLECT",
+		8: "CAPABILITY_CHANGE_RUNS",
 	}
 	Capability_value = map[string]int32{
 		"CAPABILITY_UNSPECIFIED":    0,
@@ -104,6 +107,7 @@ var (
 		"CAPABILITY_DELETE_PROJECT": 5,
 		"CAPABILITY_EXAMINE":        6,
 		"CAPABILITY_COLLECT":        7,
+		"CAPABILITY_CHANGE_RUNS":    8,
 	}
 )
 
@@ -381,6 +385,59 @@ func (x ErrorKind) Number() protoreflect.EnumNumber {
 // Deprecated: Use ErrorKind.Descriptor instead.
 func (ErrorKind) EnumDescriptor() ([]byte, []int) {
 	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{4}
+}
+
+// Another kind than these is refused as invalid.
+type ChangeKind int32
+
+const (
+	ChangeKind_CHANGE_KIND_UNSPECIFIED ChangeKind = 0
+	ChangeKind_CHANGE_KIND_MOVE        ChangeKind = 1
+	ChangeKind_CHANGE_KIND_RENAME      ChangeKind = 2
+	ChangeKind_CHANGE_KIND_DELETE      ChangeKind = 3
+)
+
+// Enum value maps for ChangeKind.
+var (
+	ChangeKind_name = map[int32]string{
+		0: "CHANGE_KIND_UNSPECIFIED",
+		1: "CHANGE_KIND_MOVE",
+		2: "CHANGE_KIND_RENAME",
+		3: "CHANGE_KIND_DELETE",
+	}
+	ChangeKind_value = map[string]int32{
+		"CHANGE_KIND_UNSPECIFIED": 0,
+		"CHANGE_KIND_MOVE":        1,
+		"CHANGE_KIND_RENAME":      2,
+		"CHANGE_KIND_DELETE":      3,
+	}
+)
+
+func (x ChangeKind) Enum() *ChangeKind {
+	p := new(ChangeKind)
+	*p = x
+	return p
+}
+
+func (x ChangeKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ChangeKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_trackio_backend_v1_backend_proto_enumTypes[5].Descriptor()
+}
+
+func (ChangeKind) Type() protoreflect.EnumType {
+	return &file_trackio_backend_v1_backend_proto_enumTypes[5]
+}
+
+func (x ChangeKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ChangeKind.Descriptor instead.
+func (ChangeKind) EnumDescriptor() ([]byte, []int) {
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{5}
 }
 
 type DescribeRequest struct {
@@ -1899,6 +1956,298 @@ func (x *RenameRunResponse) GetRun() *RunInfo {
 	return nil
 }
 
+type ChangeRunsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Changes       []*Change              `protobuf:"bytes,1,rep,name=changes,proto3" json:"changes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeRunsRequest) Reset() {
+	*x = ChangeRunsRequest{}
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeRunsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeRunsRequest) ProtoMessage() {}
+
+func (x *ChangeRunsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeRunsRequest.ProtoReflect.Descriptor instead.
+func (*ChangeRunsRequest) Descriptor() ([]byte, []int) {
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ChangeRunsRequest) GetChanges() []*Change {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+type ChangeRunsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Results       []*ChangeResult        `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeRunsResponse) Reset() {
+	*x = ChangeRunsResponse{}
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeRunsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeRunsResponse) ProtoMessage() {}
+
+func (x *ChangeRunsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeRunsResponse.ProtoReflect.Descriptor instead.
+func (*ChangeRunsResponse) Descriptor() ([]byte, []int) {
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ChangeRunsResponse) GetResults() []*ChangeResult {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
+// Change is what is to become of one run: one after the other, each as by the
+// method for one run. Two changes may be of one run.
+type Change struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Ref   *RunRef                `protobuf:"bytes,1,opt,name=ref,proto3" json:"ref,omitempty"`
+	Kind  ChangeKind             `protobuf:"varint,2,opt,name=kind,proto3,enum=trackio.backend.v1.ChangeKind" json:"kind,omitempty"`
+	// The project that a move leads to.
+	To string `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
+	// The name that a renaming gives.
+	Name          string `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
+	IfRevision    string `protobuf:"bytes,5,opt,name=if_revision,json=ifRevision,proto3" json:"if_revision,omitempty"`
+	Force         bool   `protobuf:"varint,6,opt,name=force,proto3" json:"force,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Change) Reset() {
+	*x = Change{}
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Change) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Change) ProtoMessage() {}
+
+func (x *Change) ProtoReflect() protoreflect.Message {
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Change.ProtoReflect.Descriptor instead.
+func (*Change) Descriptor() ([]byte, []int) {
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *Change) GetRef() *RunRef {
+	if x != nil {
+		return x.Ref
+	}
+	return nil
+}
+
+func (x *Change) GetKind() ChangeKind {
+	if x != nil {
+		return x.Kind
+	}
+	return ChangeKind_CHANGE_KIND_UNSPECIFIED
+}
+
+func (x *Change) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *Change) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Change) GetIfRevision() string {
+	if x != nil {
+		return x.IfRevision
+	}
+	return ""
+}
+
+func (x *Change) GetForce() bool {
+	if x != nil {
+		return x.Force
+	}
+	return false
+}
+
+type ChangeResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The run as it is now, with its revision, and derived_id, and else as in a
+	// list; absent when it was deleted, or not changed.
+	Run *RunInfo `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
+	// Why the change was refused; absent when it has happened.
+	Failure       *Failure `protobuf:"bytes,2,opt,name=failure,proto3" json:"failure,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeResult) Reset() {
+	*x = ChangeResult{}
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeResult) ProtoMessage() {}
+
+func (x *ChangeResult) ProtoReflect() protoreflect.Message {
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeResult.ProtoReflect.Descriptor instead.
+func (*ChangeResult) Descriptor() ([]byte, []int) {
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ChangeResult) GetRun() *RunInfo {
+	if x != nil {
+		return x.Run
+	}
+	return nil
+}
+
+func (x *ChangeResult) GetFailure() *Failure {
+	if x != nil {
+		return x.Failure
+	}
+	return nil
+}
+
+// Failure is an error of one thing among several, with which the call goes on.
+type Failure struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Kind          ErrorKind              `protobuf:"varint,1,opt,name=kind,proto3,enum=trackio.backend.v1.ErrorKind" json:"kind,omitempty"`
+	Message       string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	Hint          string                 `protobuf:"bytes,3,opt,name=hint,proto3" json:"hint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Failure) Reset() {
+	*x = Failure{}
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Failure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Failure) ProtoMessage() {}
+
+func (x *Failure) ProtoReflect() protoreflect.Message {
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Failure.ProtoReflect.Descriptor instead.
+func (*Failure) Descriptor() ([]byte, []int) {
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *Failure) GetKind() ErrorKind {
+	if x != nil {
+		return x.Kind
+	}
+	return ErrorKind_ERROR_KIND_UNSPECIFIED
+}
+
+func (x *Failure) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *Failure) GetHint() string {
+	if x != nil {
+		return x.Hint
+	}
+	return ""
+}
+
 type ListAlertsRequest struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Project string                 `protobuf:"bytes,1,opt,name=project,proto3" json:"project,omitempty"`
@@ -1914,7 +2263,7 @@ type ListAlertsRequest struct {
 
 func (x *ListAlertsRequest) Reset() {
 	*x = ListAlertsRequest{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[25]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1926,7 +2275,7 @@ func (x *ListAlertsRequest) String() string {
 func (*ListAlertsRequest) ProtoMessage() {}
 
 func (x *ListAlertsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[25]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1939,7 +2288,7 @@ func (x *ListAlertsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAlertsRequest.ProtoReflect.Descriptor instead.
 func (*ListAlertsRequest) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{25}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListAlertsRequest) GetProject() string {
@@ -1979,7 +2328,7 @@ type ListAlertsResponse struct {
 
 func (x *ListAlertsResponse) Reset() {
 	*x = ListAlertsResponse{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[26]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1991,7 +2340,7 @@ func (x *ListAlertsResponse) String() string {
 func (*ListAlertsResponse) ProtoMessage() {}
 
 func (x *ListAlertsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[26]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2004,7 +2353,7 @@ func (x *ListAlertsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAlertsResponse.ProtoReflect.Descriptor instead.
 func (*ListAlertsResponse) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{26}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListAlertsResponse) GetAlerts() []*Alert {
@@ -2025,7 +2374,7 @@ type Alert struct {
 
 func (x *Alert) Reset() {
 	*x = Alert{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[27]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2037,7 +2386,7 @@ func (x *Alert) String() string {
 func (*Alert) ProtoMessage() {}
 
 func (x *Alert) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[27]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2050,7 +2399,7 @@ func (x *Alert) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alert.ProtoReflect.Descriptor instead.
 func (*Alert) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{27}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Alert) GetRunId() string {
@@ -2083,7 +2432,7 @@ type SummarizeRunRequest struct {
 
 func (x *SummarizeRunRequest) Reset() {
 	*x = SummarizeRunRequest{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[28]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2095,7 +2444,7 @@ func (x *SummarizeRunRequest) String() string {
 func (*SummarizeRunRequest) ProtoMessage() {}
 
 func (x *SummarizeRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[28]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2108,7 +2457,7 @@ func (x *SummarizeRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SummarizeRunRequest.ProtoReflect.Descriptor instead.
 func (*SummarizeRunRequest) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{28}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *SummarizeRunRequest) GetRef() *RunRef {
@@ -2130,7 +2479,7 @@ type SummarizeRunResponse struct {
 
 func (x *SummarizeRunResponse) Reset() {
 	*x = SummarizeRunResponse{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[29]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2142,7 +2491,7 @@ func (x *SummarizeRunResponse) String() string {
 func (*SummarizeRunResponse) ProtoMessage() {}
 
 func (x *SummarizeRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[29]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2155,7 +2504,7 @@ func (x *SummarizeRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SummarizeRunResponse.ProtoReflect.Descriptor instead.
 func (*SummarizeRunResponse) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{29}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *SummarizeRunResponse) GetCounts() *Counts {
@@ -2197,7 +2546,7 @@ type DeleteProjectRequest struct {
 
 func (x *DeleteProjectRequest) Reset() {
 	*x = DeleteProjectRequest{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[30]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2209,7 +2558,7 @@ func (x *DeleteProjectRequest) String() string {
 func (*DeleteProjectRequest) ProtoMessage() {}
 
 func (x *DeleteProjectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[30]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2222,7 +2571,7 @@ func (x *DeleteProjectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteProjectRequest.ProtoReflect.Descriptor instead.
 func (*DeleteProjectRequest) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{30}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *DeleteProjectRequest) GetProject() string {
@@ -2247,7 +2596,7 @@ type DeleteProjectResponse struct {
 
 func (x *DeleteProjectResponse) Reset() {
 	*x = DeleteProjectResponse{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[31]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2259,7 +2608,7 @@ func (x *DeleteProjectResponse) String() string {
 func (*DeleteProjectResponse) ProtoMessage() {}
 
 func (x *DeleteProjectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[31]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2272,7 +2621,7 @@ func (x *DeleteProjectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteProjectResponse.ProtoReflect.Descriptor instead.
 func (*DeleteProjectResponse) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{31}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{36}
 }
 
 type ExamineRequest struct {
@@ -2285,7 +2634,7 @@ type ExamineRequest struct {
 
 func (x *ExamineRequest) Reset() {
 	*x = ExamineRequest{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[32]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2297,7 +2646,7 @@ func (x *ExamineRequest) String() string {
 func (*ExamineRequest) ProtoMessage() {}
 
 func (x *ExamineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[32]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2310,7 +2659,7 @@ func (x *ExamineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExamineRequest.ProtoReflect.Descriptor instead.
 func (*ExamineRequest) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{32}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ExamineRequest) GetFix() bool {
@@ -2329,7 +2678,7 @@ type ExamineResponse struct {
 
 func (x *ExamineResponse) Reset() {
 	*x = ExamineResponse{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[33]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2341,7 +2690,7 @@ func (x *ExamineResponse) String() string {
 func (*ExamineResponse) ProtoMessage() {}
 
 func (x *ExamineResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[33]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2354,7 +2703,7 @@ func (x *ExamineResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExamineResponse.ProtoReflect.Descriptor instead.
 func (*ExamineResponse) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{33}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ExamineResponse) GetFindings() []*Finding {
@@ -2384,7 +2733,7 @@ type Finding struct {
 
 func (x *Finding) Reset() {
 	*x = Finding{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[34]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2396,7 +2745,7 @@ func (x *Finding) String() string {
 func (*Finding) ProtoMessage() {}
 
 func (x *Finding) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[34]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2409,7 +2758,7 @@ func (x *Finding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finding.ProtoReflect.Descriptor instead.
 func (*Finding) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{34}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Finding) GetKind() string {
@@ -2465,7 +2814,7 @@ type CollectRequest struct {
 
 func (x *CollectRequest) Reset() {
 	*x = CollectRequest{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[35]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2477,7 +2826,7 @@ func (x *CollectRequest) String() string {
 func (*CollectRequest) ProtoMessage() {}
 
 func (x *CollectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[35]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2490,7 +2839,7 @@ func (x *CollectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CollectRequest.ProtoReflect.Descriptor instead.
 func (*CollectRequest) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{35}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *CollectRequest) GetGrace() *durationpb.Duration {
@@ -2516,7 +2865,7 @@ type CollectResponse struct {
 
 func (x *CollectResponse) Reset() {
 	*x = CollectResponse{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[36]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2528,7 +2877,7 @@ func (x *CollectResponse) String() string {
 func (*CollectResponse) ProtoMessage() {}
 
 func (x *CollectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[36]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2541,7 +2890,7 @@ func (x *CollectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CollectResponse.ProtoReflect.Descriptor instead.
 func (*CollectResponse) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{36}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *CollectResponse) GetGarbage() []*Garbage {
@@ -2569,7 +2918,7 @@ type Garbage struct {
 
 func (x *Garbage) Reset() {
 	*x = Garbage{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[37]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2581,7 +2930,7 @@ func (x *Garbage) String() string {
 func (*Garbage) ProtoMessage() {}
 
 func (x *Garbage) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[37]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2594,7 +2943,7 @@ func (x *Garbage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Garbage.ProtoReflect.Descriptor instead.
 func (*Garbage) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{37}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Garbage) GetKind() string {
@@ -2642,7 +2991,7 @@ type CancelRequest struct {
 
 func (x *CancelRequest) Reset() {
 	*x = CancelRequest{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[38]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2654,7 +3003,7 @@ func (x *CancelRequest) String() string {
 func (*CancelRequest) ProtoMessage() {}
 
 func (x *CancelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[38]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2667,7 +3016,7 @@ func (x *CancelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequest.ProtoReflect.Descriptor instead.
 func (*CancelRequest) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{38}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *CancelRequest) GetCall() string {
@@ -2687,7 +3036,7 @@ type CancelResponse struct {
 
 func (x *CancelResponse) Reset() {
 	*x = CancelResponse{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[39]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2699,7 +3048,7 @@ func (x *CancelResponse) String() string {
 func (*CancelResponse) ProtoMessage() {}
 
 func (x *CancelResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[39]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2712,7 +3061,7 @@ func (x *CancelResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelResponse.ProtoReflect.Descriptor instead.
 func (*CancelResponse) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{39}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *CancelResponse) GetFound() bool {
@@ -2730,7 +3079,7 @@ type CloseRequest struct {
 
 func (x *CloseRequest) Reset() {
 	*x = CloseRequest{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[40]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2742,7 +3091,7 @@ func (x *CloseRequest) String() string {
 func (*CloseRequest) ProtoMessage() {}
 
 func (x *CloseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[40]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2755,7 +3104,7 @@ func (x *CloseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseRequest.ProtoReflect.Descriptor instead.
 func (*CloseRequest) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{40}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{45}
 }
 
 type CloseResponse struct {
@@ -2766,7 +3115,7 @@ type CloseResponse struct {
 
 func (x *CloseResponse) Reset() {
 	*x = CloseResponse{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[41]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2778,7 +3127,7 @@ func (x *CloseResponse) String() string {
 func (*CloseResponse) ProtoMessage() {}
 
 func (x *CloseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[41]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2791,7 +3140,7 @@ func (x *CloseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseResponse.ProtoReflect.Descriptor instead.
 func (*CloseResponse) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{41}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{46}
 }
 
 type ExportRunRequest struct {
@@ -2812,7 +3161,7 @@ type ExportRunRequest struct {
 
 func (x *ExportRunRequest) Reset() {
 	*x = ExportRunRequest{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[42]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2824,7 +3173,7 @@ func (x *ExportRunRequest) String() string {
 func (*ExportRunRequest) ProtoMessage() {}
 
 func (x *ExportRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[42]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2837,7 +3186,7 @@ func (x *ExportRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportRunRequest.ProtoReflect.Descriptor instead.
 func (*ExportRunRequest) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{42}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ExportRunRequest) GetRef() *RunRef {
@@ -2898,7 +3247,7 @@ type ExportRunResponse struct {
 
 func (x *ExportRunResponse) Reset() {
 	*x = ExportRunResponse{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[43]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2910,7 +3259,7 @@ func (x *ExportRunResponse) String() string {
 func (*ExportRunResponse) ProtoMessage() {}
 
 func (x *ExportRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[43]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2923,7 +3272,7 @@ func (x *ExportRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportRunResponse.ProtoReflect.Descriptor instead.
 func (*ExportRunResponse) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{43}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ExportRunResponse) GetFrame() *Frame {
@@ -2947,7 +3296,7 @@ type ImportRunRequest struct {
 
 func (x *ImportRunRequest) Reset() {
 	*x = ImportRunRequest{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[44]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2959,7 +3308,7 @@ func (x *ImportRunRequest) String() string {
 func (*ImportRunRequest) ProtoMessage() {}
 
 func (x *ImportRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[44]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2972,7 +3321,7 @@ func (x *ImportRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportRunRequest.ProtoReflect.Descriptor instead.
 func (*ImportRunRequest) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{44}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ImportRunRequest) GetRequest() isImportRunRequest_Request {
@@ -3043,7 +3392,7 @@ type ImportRunResponse struct {
 
 func (x *ImportRunResponse) Reset() {
 	*x = ImportRunResponse{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[45]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3055,7 +3404,7 @@ func (x *ImportRunResponse) String() string {
 func (*ImportRunResponse) ProtoMessage() {}
 
 func (x *ImportRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[45]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3068,7 +3417,7 @@ func (x *ImportRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportRunResponse.ProtoReflect.Descriptor instead.
 func (*ImportRunResponse) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{45}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ImportRunResponse) GetRun() *RunInfo {
@@ -3089,7 +3438,7 @@ type Abort struct {
 
 func (x *Abort) Reset() {
 	*x = Abort{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[46]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3101,7 +3450,7 @@ func (x *Abort) String() string {
 func (*Abort) ProtoMessage() {}
 
 func (x *Abort) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[46]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3114,7 +3463,7 @@ func (x *Abort) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Abort.ProtoReflect.Descriptor instead.
 func (*Abort) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{46}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Abort) GetKind() ErrorKind {
@@ -3164,7 +3513,7 @@ type Frame struct {
 
 func (x *Frame) Reset() {
 	*x = Frame{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[47]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3176,7 +3525,7 @@ func (x *Frame) String() string {
 func (*Frame) ProtoMessage() {}
 
 func (x *Frame) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[47]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3189,7 +3538,7 @@ func (x *Frame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Frame.ProtoReflect.Descriptor instead.
 func (*Frame) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{47}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Frame) GetFrame() isFrame_Frame {
@@ -3364,7 +3713,7 @@ type Header struct {
 
 func (x *Header) Reset() {
 	*x = Header{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[48]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3376,7 +3725,7 @@ func (x *Header) String() string {
 func (*Header) ProtoMessage() {}
 
 func (x *Header) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[48]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3389,7 +3738,7 @@ func (x *Header) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Header.ProtoReflect.Descriptor instead.
 func (*Header) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{48}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Header) GetRun() *RunInfo {
@@ -3419,7 +3768,7 @@ type Config struct {
 
 func (x *Config) Reset() {
 	*x = Config{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[49]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3431,7 +3780,7 @@ func (x *Config) String() string {
 func (*Config) ProtoMessage() {}
 
 func (x *Config) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[49]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3444,7 +3793,7 @@ func (x *Config) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Config.ProtoReflect.Descriptor instead.
 func (*Config) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{49}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Config) GetJson() []byte {
@@ -3470,7 +3819,7 @@ type MetricsBatch struct {
 
 func (x *MetricsBatch) Reset() {
 	*x = MetricsBatch{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[50]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3482,7 +3831,7 @@ func (x *MetricsBatch) String() string {
 func (*MetricsBatch) ProtoMessage() {}
 
 func (x *MetricsBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[50]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3495,7 +3844,7 @@ func (x *MetricsBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MetricsBatch.ProtoReflect.Descriptor instead.
 func (*MetricsBatch) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{50}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *MetricsBatch) GetRows() []*MetricsRow {
@@ -3520,7 +3869,7 @@ type MetricsRow struct {
 
 func (x *MetricsRow) Reset() {
 	*x = MetricsRow{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[51]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3532,7 +3881,7 @@ func (x *MetricsRow) String() string {
 func (*MetricsRow) ProtoMessage() {}
 
 func (x *MetricsRow) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[51]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3545,7 +3894,7 @@ func (x *MetricsRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MetricsRow.ProtoReflect.Descriptor instead.
 func (*MetricsRow) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{51}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *MetricsRow) GetTimestamp() string {
@@ -3592,7 +3941,7 @@ type SystemMetricsBatch struct {
 
 func (x *SystemMetricsBatch) Reset() {
 	*x = SystemMetricsBatch{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[52]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3604,7 +3953,7 @@ func (x *SystemMetricsBatch) String() string {
 func (*SystemMetricsBatch) ProtoMessage() {}
 
 func (x *SystemMetricsBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[52]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3617,7 +3966,7 @@ func (x *SystemMetricsBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SystemMetricsBatch.ProtoReflect.Descriptor instead.
 func (*SystemMetricsBatch) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{52}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *SystemMetricsBatch) GetRows() []*SystemMetricsRow {
@@ -3639,7 +3988,7 @@ type SystemMetricsRow struct {
 
 func (x *SystemMetricsRow) Reset() {
 	*x = SystemMetricsRow{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[53]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3651,7 +4000,7 @@ func (x *SystemMetricsRow) String() string {
 func (*SystemMetricsRow) ProtoMessage() {}
 
 func (x *SystemMetricsRow) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[53]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3664,7 +4013,7 @@ func (x *SystemMetricsRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SystemMetricsRow.ProtoReflect.Descriptor instead.
 func (*SystemMetricsRow) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{53}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *SystemMetricsRow) GetTimestamp() string {
@@ -3704,7 +4053,7 @@ type AlertBatch struct {
 
 func (x *AlertBatch) Reset() {
 	*x = AlertBatch{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[54]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3716,7 +4065,7 @@ func (x *AlertBatch) String() string {
 func (*AlertBatch) ProtoMessage() {}
 
 func (x *AlertBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[54]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3729,7 +4078,7 @@ func (x *AlertBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlertBatch.ProtoReflect.Descriptor instead.
 func (*AlertBatch) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{54}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *AlertBatch) GetRows() []*AlertRow {
@@ -3753,7 +4102,7 @@ type AlertRow struct {
 
 func (x *AlertRow) Reset() {
 	*x = AlertRow{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[55]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3765,7 +4114,7 @@ func (x *AlertRow) String() string {
 func (*AlertRow) ProtoMessage() {}
 
 func (x *AlertRow) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[55]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3778,7 +4127,7 @@ func (x *AlertRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlertRow.ProtoReflect.Descriptor instead.
 func (*AlertRow) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{55}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *AlertRow) GetTimestamp() string {
@@ -3832,7 +4181,7 @@ type TraceBatch struct {
 
 func (x *TraceBatch) Reset() {
 	*x = TraceBatch{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[56]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3844,7 +4193,7 @@ func (x *TraceBatch) String() string {
 func (*TraceBatch) ProtoMessage() {}
 
 func (x *TraceBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[56]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3857,7 +4206,7 @@ func (x *TraceBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TraceBatch.ProtoReflect.Descriptor instead.
 func (*TraceBatch) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{56}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *TraceBatch) GetRows() []*TraceRow {
@@ -3885,7 +4234,7 @@ type TraceRow struct {
 
 func (x *TraceRow) Reset() {
 	*x = TraceRow{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[57]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3897,7 +4246,7 @@ func (x *TraceRow) String() string {
 func (*TraceRow) ProtoMessage() {}
 
 func (x *TraceRow) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[57]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3910,7 +4259,7 @@ func (x *TraceRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TraceRow.ProtoReflect.Descriptor instead.
 func (*TraceRow) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{57}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *TraceRow) GetId() string {
@@ -4000,7 +4349,7 @@ type MediaBegin struct {
 
 func (x *MediaBegin) Reset() {
 	*x = MediaBegin{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[58]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4012,7 +4361,7 @@ func (x *MediaBegin) String() string {
 func (*MediaBegin) ProtoMessage() {}
 
 func (x *MediaBegin) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[58]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4025,7 +4374,7 @@ func (x *MediaBegin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MediaBegin.ProtoReflect.Descriptor instead.
 func (*MediaBegin) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{58}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *MediaBegin) GetPath() string {
@@ -4072,7 +4421,7 @@ type MediaData struct {
 
 func (x *MediaData) Reset() {
 	*x = MediaData{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[59]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4084,7 +4433,7 @@ func (x *MediaData) String() string {
 func (*MediaData) ProtoMessage() {}
 
 func (x *MediaData) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[59]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4097,7 +4446,7 @@ func (x *MediaData) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MediaData.ProtoReflect.Descriptor instead.
 func (*MediaData) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{59}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *MediaData) GetData() []byte {
@@ -4117,7 +4466,7 @@ type MediaEnd struct {
 
 func (x *MediaEnd) Reset() {
 	*x = MediaEnd{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[60]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4129,7 +4478,7 @@ func (x *MediaEnd) String() string {
 func (*MediaEnd) ProtoMessage() {}
 
 func (x *MediaEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[60]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4142,7 +4491,7 @@ func (x *MediaEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MediaEnd.ProtoReflect.Descriptor instead.
 func (*MediaEnd) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{60}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *MediaEnd) GetSha256() string {
@@ -4176,7 +4525,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[61]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4188,7 +4537,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_trackio_backend_v1_backend_proto_msgTypes[61]
+	mi := &file_trackio_backend_v1_backend_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4201,7 +4550,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{61}
+	return file_trackio_backend_v1_backend_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *End) GetCounts() *Counts {
@@ -4351,7 +4700,26 @@ const file_trackio_backend_v1_backend_proto_rawDesc = "" +
 	"ifRevision\x12\x14\n" +
 	"\x05force\x18\x04 \x01(\bR\x05force\"B\n" +
 	"\x11RenameRunResponse\x12-\n" +
-	"\x03run\x18\x01 \x01(\v2\x1b.trackio.backend.v1.RunInfoR\x03run\"p\n" +
+	"\x03run\x18\x01 \x01(\v2\x1b.trackio.backend.v1.RunInfoR\x03run\"I\n" +
+	"\x11ChangeRunsRequest\x124\n" +
+	"\achanges\x18\x01 \x03(\v2\x1a.trackio.backend.v1.ChangeR\achanges\"P\n" +
+	"\x12ChangeRunsResponse\x12:\n" +
+	"\aresults\x18\x01 \x03(\v2 .trackio.backend.v1.ChangeResultR\aresults\"\xc5\x01\n" +
+	"\x06Change\x12,\n" +
+	"\x03ref\x18\x01 \x01(\v2\x1a.trackio.backend.v1.RunRefR\x03ref\x122\n" +
+	"\x04kind\x18\x02 \x01(\x0e2\x1e.trackio.backend.v1.ChangeKindR\x04kind\x12\x0e\n" +
+	"\x02to\x18\x03 \x01(\tR\x02to\x12\x12\n" +
+	"\x04name\x18\x04 \x01(\tR\x04name\x12\x1f\n" +
+	"\vif_revision\x18\x05 \x01(\tR\n" +
+	"ifRevision\x12\x14\n" +
+	"\x05force\x18\x06 \x01(\bR\x05force\"t\n" +
+	"\fChangeResult\x12-\n" +
+	"\x03run\x18\x01 \x01(\v2\x1b.trackio.backend.v1.RunInfoR\x03run\x125\n" +
+	"\afailure\x18\x02 \x01(\v2\x1b.trackio.backend.v1.FailureR\afailure\"j\n" +
+	"\aFailure\x121\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x1d.trackio.backend.v1.ErrorKindR\x04kind\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\x12\x12\n" +
+	"\x04hint\x18\x03 \x01(\tR\x04hint\"p\n" +
 	"\x11ListAlertsRequest\x12\x18\n" +
 	"\aproject\x18\x01 \x01(\tR\aproject\x12\x15\n" +
 	"\x06run_id\x18\x02 \x01(\tR\x05runId\x12\x14\n" +
@@ -4513,7 +4881,7 @@ const file_trackio_backend_v1_backend_proto_rawDesc = "" +
 	"\x05media\x18\x02 \x01(\x03R\x05media\x12\x1f\n" +
 	"\vmedia_bytes\x18\x03 \x01(\x03R\n" +
 	"mediaBytes\x12\x16\n" +
-	"\x06digest\x18\x04 \x01(\tR\x06digest*\xd9\x01\n" +
+	"\x06digest\x18\x04 \x01(\tR\x06digest*\xf5\x01\n" +
 	"\n" +
 	"Capability\x12\x1a\n" +
 	"\x16CAPABILITY_UNSPECIFIED\x10\x00\x12\x13\n" +
@@ -4523,7 +4891,8 @@ const file_trackio_backend_v1_backend_proto_rawDesc = "" +
 	"\x14CAPABILITY_SUMMARIZE\x10\x04\x12\x1d\n" +
 	"\x19CAPABILITY_DELETE_PROJECT\x10\x05\x12\x16\n" +
 	"\x12CAPABILITY_EXAMINE\x10\x06\x12\x16\n" +
-	"\x12CAPABILITY_COLLECT\x10\a*\xc1\x01\n" +
+	"\x12CAPABILITY_COLLECT\x10\a\x12\x1a\n" +
+	"\x16CAPABILITY_CHANGE_RUNS\x10\b*\xc1\x01\n" +
 	"\n" +
 	"RecordKind\x12\x1b\n" +
 	"\x17RECORD_KIND_UNSPECIFIED\x10\x00\x12\x16\n" +
@@ -4555,7 +4924,13 @@ const file_trackio_backend_v1_backend_proto_rawDesc = "" +
 	"\x15ERROR_KIND_PERMISSION\x10\x05\x12\x1a\n" +
 	"\x16ERROR_KIND_UNAVAILABLE\x10\x06\x12\x18\n" +
 	"\x14ERROR_KIND_DATA_LOSS\x10\a\x12\x1a\n" +
-	"\x16ERROR_KIND_UNSUPPORTED\x10\b2\x83\f\n" +
+	"\x16ERROR_KIND_UNSUPPORTED\x10\b*o\n" +
+	"\n" +
+	"ChangeKind\x12\x1b\n" +
+	"\x17CHANGE_KIND_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10CHANGE_KIND_MOVE\x10\x01\x12\x16\n" +
+	"\x12CHANGE_KIND_RENAME\x10\x02\x12\x16\n" +
+	"\x12CHANGE_KIND_DELETE\x10\x032\xe2\f\n" +
 	"\x0eBackendService\x12U\n" +
 	"\bDescribe\x12#.trackio.backend.v1.DescribeRequest\x1a$.trackio.backend.v1.DescribeResponse\x12X\n" +
 	"\tConfigure\x12$.trackio.backend.v1.ConfigureRequest\x1a%.trackio.backend.v1.ConfigureResponse\x12c\n" +
@@ -4567,6 +4942,8 @@ const file_trackio_backend_v1_backend_proto_rawDesc = "" +
 	"\tDeleteRun\x12$.trackio.backend.v1.DeleteRunRequest\x1a%.trackio.backend.v1.DeleteRunResponse\x12R\n" +
 	"\aMoveRun\x12\".trackio.backend.v1.MoveRunRequest\x1a#.trackio.backend.v1.MoveRunResponse\x12X\n" +
 	"\tRenameRun\x12$.trackio.backend.v1.RenameRunRequest\x1a%.trackio.backend.v1.RenameRunResponse\x12]\n" +
+	"\n" +
+	"ChangeRuns\x12%.trackio.backend.v1.ChangeRunsRequest\x1a&.trackio.backend.v1.ChangeRunsResponse0\x01\x12]\n" +
 	"\n" +
 	"ListAlerts\x12%.trackio.backend.v1.ListAlertsRequest\x1a&.trackio.backend.v1.ListAlertsResponse0\x01\x12a\n" +
 	"\fSummarizeRun\x12'.trackio.backend.v1.SummarizeRunRequest\x1a(.trackio.backend.v1.SummarizeRunResponse\x12O\n" +
@@ -4588,177 +4965,192 @@ func file_trackio_backend_v1_backend_proto_rawDescGZIP() []byte {
 	return file_trackio_backend_v1_backend_proto_rawDescData
 }
 
-var file_trackio_backend_v1_backend_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_trackio_backend_v1_backend_proto_msgTypes = make([]protoimpl.MessageInfo, 64)
+var file_trackio_backend_v1_backend_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_trackio_backend_v1_backend_proto_msgTypes = make([]protoimpl.MessageInfo, 69)
 var file_trackio_backend_v1_backend_proto_goTypes = []any{
 	(Capability)(0),               // 0: trackio.backend.v1.Capability
 	(RecordKind)(0),               // 1: trackio.backend.v1.RecordKind
 	(AttributeType)(0),            // 2: trackio.backend.v1.AttributeType
 	(Severity)(0),                 // 3: trackio.backend.v1.Severity
 	(ErrorKind)(0),                // 4: trackio.backend.v1.ErrorKind
-	(*DescribeRequest)(nil),       // 5: trackio.backend.v1.DescribeRequest
-	(*DescribeResponse)(nil),      // 6: trackio.backend.v1.DescribeResponse
-	(*Schema)(nil),                // 7: trackio.backend.v1.Schema
-	(*Attribute)(nil),             // 8: trackio.backend.v1.Attribute
-	(*NestedBlock)(nil),           // 9: trackio.backend.v1.NestedBlock
-	(*ConfigureRequest)(nil),      // 10: trackio.backend.v1.ConfigureRequest
-	(*ConfigureResponse)(nil),     // 11: trackio.backend.v1.ConfigureResponse
-	(*Capabilities)(nil),          // 12: trackio.backend.v1.Capabilities
-	(*Diagnostic)(nil),            // 13: trackio.backend.v1.Diagnostic
-	(*ErrorDetail)(nil),           // 14: trackio.backend.v1.ErrorDetail
-	(*RunRef)(nil),                // 15: trackio.backend.v1.RunRef
-	(*RunInfo)(nil),               // 16: trackio.backend.v1.RunInfo
-	(*Counts)(nil),                // 17: trackio.backend.v1.Counts
-	(*ListProjectsRequest)(nil),   // 18: trackio.backend.v1.ListProjectsRequest
-	(*ListProjectsResponse)(nil),  // 19: trackio.backend.v1.ListProjectsResponse
-	(*ListRunsRequest)(nil),       // 20: trackio.backend.v1.ListRunsRequest
-	(*ListRunsResponse)(nil),      // 21: trackio.backend.v1.ListRunsResponse
-	(*GetRunRequest)(nil),         // 22: trackio.backend.v1.GetRunRequest
-	(*GetRunResponse)(nil),        // 23: trackio.backend.v1.GetRunResponse
-	(*DeleteRunRequest)(nil),      // 24: trackio.backend.v1.DeleteRunRequest
-	(*DeleteRunResponse)(nil),     // 25: trackio.backend.v1.DeleteRunResponse
-	(*MoveRunRequest)(nil),        // 26: trackio.backend.v1.MoveRunRequest
-	(*MoveRunResponse)(nil),       // 27: trackio.backend.v1.MoveRunResponse
-	(*RenameRunRequest)(nil),      // 28: trackio.backend.v1.RenameRunRequest
-	(*RenameRunResponse)(nil),     // 29: trackio.backend.v1.RenameRunResponse
-	(*ListAlertsRequest)(nil),     // 30: trackio.backend.v1.ListAlertsRequest
-	(*ListAlertsResponse)(nil),    // 31: trackio.backend.v1.ListAlertsResponse
-	(*Alert)(nil),                 // 32: trackio.backend.v1.Alert
-	(*SummarizeRunRequest)(nil),   // 33: trackio.backend.v1.SummarizeRunRequest
-	(*SummarizeRunResponse)(nil),  // 34: trackio.backend.v1.SummarizeRunResponse
-	(*DeleteProjectRequest)(nil),  // 35: trackio.backend.v1.DeleteProjectRequest
-	(*DeleteProjectResponse)(nil), // 36: trackio.backend.v1.DeleteProjectResponse
-	(*ExamineRequest)(nil),        // 37: trackio.backend.v1.ExamineRequest
-	(*ExamineResponse)(nil),       // 38: trackio.backend.v1.ExamineResponse
-	(*Finding)(nil),               // 39: trackio.backend.v1.Finding
-	(*CollectRequest)(nil),        // 40: trackio.backend.v1.CollectRequest
-	(*CollectResponse)(nil),       // 41: trackio.backend.v1.CollectResponse
-	(*Garbage)(nil),               // 42: trackio.backend.v1.Garbage
-	(*CancelRequest)(nil),         // 43: trackio.backend.v1.CancelRequest
-	(*CancelResponse)(nil),        // 44: trackio.backend.v1.CancelResponse
-	(*CloseRequest)(nil),          // 45: trackio.backend.v1.CloseRequest
-	(*CloseResponse)(nil),         // 46: trackio.backend.v1.CloseResponse
-	(*ExportRunRequest)(nil),      // 47: trackio.backend.v1.ExportRunRequest
-	(*ExportRunResponse)(nil),     // 48: trackio.backend.v1.ExportRunResponse
-	(*ImportRunRequest)(nil),      // 49: trackio.backend.v1.ImportRunRequest
-	(*ImportRunResponse)(nil),     // 50: trackio.backend.v1.ImportRunResponse
-	(*Abort)(nil),                 // 51: trackio.backend.v1.Abort
-	(*Frame)(nil),                 // 52: trackio.backend.v1.Frame
-	(*Header)(nil),                // 53: trackio.backend.v1.Header
-	(*Config)(nil),                // 54: trackio.backend.v1.Config
-	(*MetricsBatch)(nil),          // 55: trackio.backend.v1.MetricsBatch
-	(*MetricsRow)(nil),            // 56: trackio.backend.v1.MetricsRow
-	(*SystemMetricsBatch)(nil),    // 57: trackio.backend.v1.SystemMetricsBatch
-	(*SystemMetricsRow)(nil),      // 58: trackio.backend.v1.SystemMetricsRow
-	(*AlertBatch)(nil),            // 59: trackio.backend.v1.AlertBatch
-	(*AlertRow)(nil),              // 60: trackio.backend.v1.AlertRow
-	(*TraceBatch)(nil),            // 61: trackio.backend.v1.TraceBatch
-	(*TraceRow)(nil),              // 62: trackio.backend.v1.TraceRow
-	(*MediaBegin)(nil),            // 63: trackio.backend.v1.MediaBegin
-	(*MediaData)(nil),             // 64: trackio.backend.v1.MediaData
-	(*MediaEnd)(nil),              // 65: trackio.backend.v1.MediaEnd
-	(*End)(nil),                   // 66: trackio.backend.v1.End
-	nil,                           // 67: trackio.backend.v1.ConfigureRequest.EnvironmentEntry
-	nil,                           // 68: trackio.backend.v1.ConfigureResponse.SettingsEntry
-	(*durationpb.Duration)(nil),   // 69: google.protobuf.Duration
+	(ChangeKind)(0),               // 5: trackio.backend.v1.ChangeKind
+	(*DescribeRequest)(nil),       // 6: trackio.backend.v1.DescribeRequest
+	(*DescribeResponse)(nil),      // 7: trackio.backend.v1.DescribeResponse
+	(*Schema)(nil),                // 8: trackio.backend.v1.Schema
+	(*Attribute)(nil),             // 9: trackio.backend.v1.Attribute
+	(*NestedBlock)(nil),           // 10: trackio.backend.v1.NestedBlock
+	(*ConfigureRequest)(nil),      // 11: trackio.backend.v1.ConfigureRequest
+	(*ConfigureResponse)(nil),     // 12: trackio.backend.v1.ConfigureResponse
+	(*Capabilities)(nil),          // 13: trackio.backend.v1.Capabilities
+	(*Diagnostic)(nil),            // 14: trackio.backend.v1.Diagnostic
+	(*ErrorDetail)(nil),           // 15: trackio.backend.v1.ErrorDetail
+	(*RunRef)(nil),                // 16: trackio.backend.v1.RunRef
+	(*RunInfo)(nil),               // 17: trackio.backend.v1.RunInfo
+	(*Counts)(nil),                // 18: trackio.backend.v1.Counts
+	(*ListProjectsRequest)(nil),   // 19: trackio.backend.v1.ListProjectsRequest
+	(*ListProjectsResponse)(nil),  // 20: trackio.backend.v1.ListProjectsResponse
+	(*ListRunsRequest)(nil),       // 21: trackio.backend.v1.ListRunsRequest
+	(*ListRunsResponse)(nil),      // 22: trackio.backend.v1.ListRunsResponse
+	(*GetRunRequest)(nil),         // 23: trackio.backend.v1.GetRunRequest
+	(*GetRunResponse)(nil),        // 24: trackio.backend.v1.GetRunResponse
+	(*DeleteRunRequest)(nil),      // 25: trackio.backend.v1.DeleteRunRequest
+	(*DeleteRunResponse)(nil),     // 26: trackio.backend.v1.DeleteRunResponse
+	(*MoveRunRequest)(nil),        // 27: trackio.backend.v1.MoveRunRequest
+	(*MoveRunResponse)(nil),       // 28: trackio.backend.v1.MoveRunResponse
+	(*RenameRunRequest)(nil),      // 29: trackio.backend.v1.RenameRunRequest
+	(*RenameRunResponse)(nil),     // 30: trackio.backend.v1.RenameRunResponse
+	(*ChangeRunsRequest)(nil),     // 31: trackio.backend.v1.ChangeRunsRequest
+	(*ChangeRunsResponse)(nil),    // 32: trackio.backend.v1.ChangeRunsResponse
+	(*Change)(nil),                // 33: trackio.backend.v1.Change
+	(*ChangeResult)(nil),          // 34: trackio.backend.v1.ChangeResult
+	(*Failure)(nil),               // 35: trackio.backend.v1.Failure
+	(*ListAlertsRequest)(nil),     // 36: trackio.backend.v1.ListAlertsRequest
+	(*ListAlertsResponse)(nil),    // 37: trackio.backend.v1.ListAlertsResponse
+	(*Alert)(nil),                 // 38: trackio.backend.v1.Alert
+	(*SummarizeRunRequest)(nil),   // 39: trackio.backend.v1.SummarizeRunRequest
+	(*SummarizeRunResponse)(nil),  // 40: trackio.backend.v1.SummarizeRunResponse
+	(*DeleteProjectRequest)(nil),  // 41: trackio.backend.v1.DeleteProjectRequest
+	(*DeleteProjectResponse)(nil), // 42: trackio.backend.v1.DeleteProjectResponse
+	(*ExamineRequest)(nil),        // 43: trackio.backend.v1.ExamineRequest
+	(*ExamineResponse)(nil),       // 44: trackio.backend.v1.ExamineResponse
+	(*Finding)(nil),               // 45: trackio.backend.v1.Finding
+	(*CollectRequest)(nil),        // 46: trackio.backend.v1.CollectRequest
+	(*CollectResponse)(nil),       // 47: trackio.backend.v1.CollectResponse
+	(*Garbage)(nil),               // 48: trackio.backend.v1.Garbage
+	(*CancelRequest)(nil),         // 49: trackio.backend.v1.CancelRequest
+	(*CancelResponse)(nil),        // 50: trackio.backend.v1.CancelResponse
+	(*CloseRequest)(nil),          // 51: trackio.backend.v1.CloseRequest
+	(*CloseResponse)(nil),         // 52: trackio.backend.v1.CloseResponse
+	(*ExportRunRequest)(nil),      // 53: trackio.backend.v1.ExportRunRequest
+	(*ExportRunResponse)(nil),     // 54: trackio.backend.v1.ExportRunResponse
+	(*ImportRunRequest)(nil),      // 55: trackio.backend.v1.ImportRunRequest
+	(*ImportRunResponse)(nil),     // 56: trackio.backend.v1.ImportRunResponse
+	(*Abort)(nil),                 // 57: trackio.backend.v1.Abort
+	(*Frame)(nil),                 // 58: trackio.backend.v1.Frame
+	(*Header)(nil),                // 59: trackio.backend.v1.Header
+	(*Config)(nil),                // 60: trackio.backend.v1.Config
+	(*MetricsBatch)(nil),          // 61: trackio.backend.v1.MetricsBatch
+	(*MetricsRow)(nil),            // 62: trackio.backend.v1.MetricsRow
+	(*SystemMetricsBatch)(nil),    // 63: trackio.backend.v1.SystemMetricsBatch
+	(*SystemMetricsRow)(nil),      // 64: trackio.backend.v1.SystemMetricsRow
+	(*AlertBatch)(nil),            // 65: trackio.backend.v1.AlertBatch
+	(*AlertRow)(nil),              // 66: trackio.backend.v1.AlertRow
+	(*TraceBatch)(nil),            // 67: trackio.backend.v1.TraceBatch
+	(*TraceRow)(nil),              // 68: trackio.backend.v1.TraceRow
+	(*MediaBegin)(nil),            // 69: trackio.backend.v1.MediaBegin
+	(*MediaData)(nil),             // 70: trackio.backend.v1.MediaData
+	(*MediaEnd)(nil),              // 71: trackio.backend.v1.MediaEnd
+	(*End)(nil),                   // 72: trackio.backend.v1.End
+	nil,                           // 73: trackio.backend.v1.ConfigureRequest.EnvironmentEntry
+	nil,                           // 74: trackio.backend.v1.ConfigureResponse.SettingsEntry
+	(*durationpb.Duration)(nil),   // 75: google.protobuf.Duration
 }
 var file_trackio_backend_v1_backend_proto_depIdxs = []int32{
 	0,  // 0: trackio.backend.v1.DescribeResponse.capabilities:type_name -> trackio.backend.v1.Capability
 	1,  // 1: trackio.backend.v1.DescribeResponse.kinds:type_name -> trackio.backend.v1.RecordKind
-	7,  // 2: trackio.backend.v1.DescribeResponse.schema:type_name -> trackio.backend.v1.Schema
-	8,  // 3: trackio.backend.v1.Schema.attributes:type_name -> trackio.backend.v1.Attribute
-	9,  // 4: trackio.backend.v1.Schema.blocks:type_name -> trackio.backend.v1.NestedBlock
+	8,  // 2: trackio.backend.v1.DescribeResponse.schema:type_name -> trackio.backend.v1.Schema
+	9,  // 3: trackio.backend.v1.Schema.attributes:type_name -> trackio.backend.v1.Attribute
+	10, // 4: trackio.backend.v1.Schema.blocks:type_name -> trackio.backend.v1.NestedBlock
 	2,  // 5: trackio.backend.v1.Attribute.type:type_name -> trackio.backend.v1.AttributeType
-	7,  // 6: trackio.backend.v1.NestedBlock.schema:type_name -> trackio.backend.v1.Schema
-	67, // 7: trackio.backend.v1.ConfigureRequest.environment:type_name -> trackio.backend.v1.ConfigureRequest.EnvironmentEntry
-	13, // 8: trackio.backend.v1.ConfigureResponse.diagnostics:type_name -> trackio.backend.v1.Diagnostic
-	12, // 9: trackio.backend.v1.ConfigureResponse.capabilities:type_name -> trackio.backend.v1.Capabilities
-	68, // 10: trackio.backend.v1.ConfigureResponse.settings:type_name -> trackio.backend.v1.ConfigureResponse.SettingsEntry
+	8,  // 6: trackio.backend.v1.NestedBlock.schema:type_name -> trackio.backend.v1.Schema
+	73, // 7: trackio.backend.v1.ConfigureRequest.environment:type_name -> trackio.backend.v1.ConfigureRequest.EnvironmentEntry
+	14, // 8: trackio.backend.v1.ConfigureResponse.diagnostics:type_name -> trackio.backend.v1.Diagnostic
+	13, // 9: trackio.backend.v1.ConfigureResponse.capabilities:type_name -> trackio.backend.v1.Capabilities
+	74, // 10: trackio.backend.v1.ConfigureResponse.settings:type_name -> trackio.backend.v1.ConfigureResponse.SettingsEntry
 	0,  // 11: trackio.backend.v1.Capabilities.capabilities:type_name -> trackio.backend.v1.Capability
 	3,  // 12: trackio.backend.v1.Diagnostic.severity:type_name -> trackio.backend.v1.Severity
 	4,  // 13: trackio.backend.v1.Diagnostic.kind:type_name -> trackio.backend.v1.ErrorKind
 	4,  // 14: trackio.backend.v1.ErrorDetail.kind:type_name -> trackio.backend.v1.ErrorKind
-	15, // 15: trackio.backend.v1.RunInfo.ref:type_name -> trackio.backend.v1.RunRef
-	17, // 16: trackio.backend.v1.RunInfo.counts:type_name -> trackio.backend.v1.Counts
-	16, // 17: trackio.backend.v1.ListRunsResponse.runs:type_name -> trackio.backend.v1.RunInfo
-	15, // 18: trackio.backend.v1.GetRunRequest.ref:type_name -> trackio.backend.v1.RunRef
-	16, // 19: trackio.backend.v1.GetRunResponse.run:type_name -> trackio.backend.v1.RunInfo
-	15, // 20: trackio.backend.v1.DeleteRunRequest.ref:type_name -> trackio.backend.v1.RunRef
-	15, // 21: trackio.backend.v1.MoveRunRequest.ref:type_name -> trackio.backend.v1.RunRef
-	16, // 22: trackio.backend.v1.MoveRunResponse.run:type_name -> trackio.backend.v1.RunInfo
-	15, // 23: trackio.backend.v1.RenameRunRequest.ref:type_name -> trackio.backend.v1.RunRef
-	16, // 24: trackio.backend.v1.RenameRunResponse.run:type_name -> trackio.backend.v1.RunInfo
-	32, // 25: trackio.backend.v1.ListAlertsResponse.alerts:type_name -> trackio.backend.v1.Alert
-	60, // 26: trackio.backend.v1.Alert.row:type_name -> trackio.backend.v1.AlertRow
-	15, // 27: trackio.backend.v1.SummarizeRunRequest.ref:type_name -> trackio.backend.v1.RunRef
-	17, // 28: trackio.backend.v1.SummarizeRunResponse.counts:type_name -> trackio.backend.v1.Counts
-	39, // 29: trackio.backend.v1.ExamineResponse.findings:type_name -> trackio.backend.v1.Finding
-	69, // 30: trackio.backend.v1.CollectRequest.grace:type_name -> google.protobuf.Duration
-	42, // 31: trackio.backend.v1.CollectResponse.garbage:type_name -> trackio.backend.v1.Garbage
-	15, // 32: trackio.backend.v1.ExportRunRequest.ref:type_name -> trackio.backend.v1.RunRef
-	1,  // 33: trackio.backend.v1.ExportRunRequest.kinds:type_name -> trackio.backend.v1.RecordKind
-	52, // 34: trackio.backend.v1.ExportRunResponse.frame:type_name -> trackio.backend.v1.Frame
-	15, // 35: trackio.backend.v1.ImportRunRequest.ref:type_name -> trackio.backend.v1.RunRef
-	52, // 36: trackio.backend.v1.ImportRunRequest.frame:type_name -> trackio.backend.v1.Frame
-	51, // 37: trackio.backend.v1.ImportRunRequest.abort:type_name -> trackio.backend.v1.Abort
-	16, // 38: trackio.backend.v1.ImportRunResponse.run:type_name -> trackio.backend.v1.RunInfo
-	4,  // 39: trackio.backend.v1.Abort.kind:type_name -> trackio.backend.v1.ErrorKind
-	53, // 40: trackio.backend.v1.Frame.header:type_name -> trackio.backend.v1.Header
-	54, // 41: trackio.backend.v1.Frame.config:type_name -> trackio.backend.v1.Config
-	55, // 42: trackio.backend.v1.Frame.metrics:type_name -> trackio.backend.v1.MetricsBatch
-	57, // 43: trackio.backend.v1.Frame.system_metrics:type_name -> trackio.backend.v1.SystemMetricsBatch
-	59, // 44: trackio.backend.v1.Frame.alerts:type_name -> trackio.backend.v1.AlertBatch
-	61, // 45: trackio.backend.v1.Frame.traces:type_name -> trackio.backend.v1.TraceBatch
-	63, // 46: trackio.backend.v1.Frame.media_begin:type_name -> trackio.backend.v1.MediaBegin
-	64, // 47: trackio.backend.v1.Frame.media_data:type_name -> trackio.backend.v1.MediaData
-	65, // 48: trackio.backend.v1.Frame.media_end:type_name -> trackio.backend.v1.MediaEnd
-	66, // 49: trackio.backend.v1.Frame.end:type_name -> trackio.backend.v1.End
-	16, // 50: trackio.backend.v1.Header.run:type_name -> trackio.backend.v1.RunInfo
-	1,  // 51: trackio.backend.v1.Header.kinds:type_name -> trackio.backend.v1.RecordKind
-	56, // 52: trackio.backend.v1.MetricsBatch.rows:type_name -> trackio.backend.v1.MetricsRow
-	58, // 53: trackio.backend.v1.SystemMetricsBatch.rows:type_name -> trackio.backend.v1.SystemMetricsRow
-	60, // 54: trackio.backend.v1.AlertBatch.rows:type_name -> trackio.backend.v1.AlertRow
-	62, // 55: trackio.backend.v1.TraceBatch.rows:type_name -> trackio.backend.v1.TraceRow
-	17, // 56: trackio.backend.v1.End.counts:type_name -> trackio.backend.v1.Counts
-	5,  // 57: trackio.backend.v1.BackendService.Describe:input_type -> trackio.backend.v1.DescribeRequest
-	10, // 58: trackio.backend.v1.BackendService.Configure:input_type -> trackio.backend.v1.ConfigureRequest
-	18, // 59: trackio.backend.v1.BackendService.ListProjects:input_type -> trackio.backend.v1.ListProjectsRequest
-	20, // 60: trackio.backend.v1.BackendService.ListRuns:input_type -> trackio.backend.v1.ListRunsRequest
-	22, // 61: trackio.backend.v1.BackendService.GetRun:input_type -> trackio.backend.v1.GetRunRequest
-	47, // 62: trackio.backend.v1.BackendService.ExportRun:input_type -> trackio.backend.v1.ExportRunRequest
-	49, // 63: trackio.backend.v1.BackendService.ImportRun:input_type -> trackio.backend.v1.ImportRunRequest
-	24, // 64: trackio.backend.v1.BackendService.DeleteRun:input_type -> trackio.backend.v1.DeleteRunRequest
-	26, // 65: trackio.backend.v1.BackendService.MoveRun:input_type -> trackio.backend.v1.MoveRunRequest
-	28, // 66: trackio.backend.v1.BackendService.RenameRun:input_type -> trackio.backend.v1.RenameRunRequest
-	30, // 67: trackio.backend.v1.BackendService.ListAlerts:input_type -> trackio.backend.v1.ListAlertsRequest
-	33, // 68: trackio.backend.v1.BackendService.SummarizeRun:input_type -> trackio.backend.v1.SummarizeRunRequest
-	43, // 69: trackio.backend.v1.BackendService.Cancel:input_type -> trackio.backend.v1.CancelRequest
-	35, // 70: trackio.backend.v1.BackendService.DeleteProject:input_type -> trackio.backend.v1.DeleteProjectRequest
-	37, // 71: trackio.backend.v1.BackendService.Examine:input_type -> trackio.backend.v1.ExamineRequest
-	40, // 72: trackio.backend.v1.BackendService.Collect:input_type -> trackio.backend.v1.CollectRequest
-	45, // 73: trackio.backend.v1.BackendService.Close:input_type -> trackio.backend.v1.CloseRequest
-	6,  // 74: trackio.backend.v1.BackendService.Describe:output_type -> trackio.backend.v1.DescribeResponse
-	11, // 75: trackio.backend.v1.BackendService.Configure:output_type -> trackio.backend.v1.ConfigureResponse
-	19, // 76: trackio.backend.v1.BackendService.ListProjects:output_type -> trackio.backend.v1.ListProjectsResponse
-	21, // 77: trackio.backend.v1.BackendService.ListRuns:output_type -> trackio.backend.v1.ListRunsResponse
-	23, // 78: trackio.backend.v1.BackendService.GetRun:output_type -> trackio.backend.v1.GetRunResponse
-	48, // 79: trackio.backend.v1.BackendService.ExportRun:output_type -> trackio.backend.v1.ExportRunResponse
-	50, // 80: trackio.backend.v1.BackendService.ImportRun:output_type -> trackio.backend.v1.ImportRunResponse
-	25, // 81: trackio.backend.v1.BackendService.DeleteRun:output_type -> trackio.backend.v1.DeleteRunResponse
-	27, // 82: trackio.backend.v1.BackendService.MoveRun:output_type -> trackio.backend.v1.MoveRunResponse
-	29, // 83: trackio.backend.v1.BackendService.RenameRun:output_type -> trackio.backend.v1.RenameRunResponse
-	31, // 84: trackio.backend.v1.BackendService.ListAlerts:output_type -> trackio.backend.v1.ListAlertsResponse
-	34, // 85: trackio.backend.v1.BackendService.SummarizeRun:output_type -> trackio.backend.v1.SummarizeRunResponse
-	44, // 86: trackio.backend.v1.BackendService.Cancel:output_type -> trackio.backend.v1.CancelResponse
-	36, // 87: trackio.backend.v1.BackendService.DeleteProject:output_type -> trackio.backend.v1.DeleteProjectResponse
-	38, // 88: trackio.backend.v1.BackendService.Examine:output_type -> trackio.backend.v1.ExamineResponse
-	41, // 89: trackio.backend.v1.BackendService.Collect:output_type -> trackio.backend.v1.CollectResponse
-	46, // 90: trackio.backend.v1.BackendService.Close:output_type -> trackio.backend.v1.CloseResponse
-	74, // [74:91] is the sub-list for method output_type
-	57, // [57:74] is the sub-list for method input_type
-	57, // [57:57] is the sub-list for extension type_name
-	57, // [57:57] is the sub-list for extension extendee
-	0,  // [0:57] is the sub-list for field type_name
+	16, // 15: trackio.backend.v1.RunInfo.ref:type_name -> trackio.backend.v1.RunRef
+	18, // 16: trackio.backend.v1.RunInfo.counts:type_name -> trackio.backend.v1.Counts
+	17, // 17: trackio.backend.v1.ListRunsResponse.runs:type_name -> trackio.backend.v1.RunInfo
+	16, // 18: trackio.backend.v1.GetRunRequest.ref:type_name -> trackio.backend.v1.RunRef
+	17, // 19: trackio.backend.v1.GetRunResponse.run:type_name -> trackio.backend.v1.RunInfo
+	16, // 20: trackio.backend.v1.DeleteRunRequest.ref:type_name -> trackio.backend.v1.RunRef
+	16, // 21: trackio.backend.v1.MoveRunRequest.ref:type_name -> trackio.backend.v1.RunRef
+	17, // 22: trackio.backend.v1.MoveRunResponse.run:type_name -> trackio.backend.v1.RunInfo
+	16, // 23: trackio.backend.v1.RenameRunRequest.ref:type_name -> trackio.backend.v1.RunRef
+	17, // 24: trackio.backend.v1.RenameRunResponse.run:type_name -> trackio.backend.v1.RunInfo
+	33, // 25: trackio.backend.v1.ChangeRunsRequest.changes:type_name -> trackio.backend.v1.Change
+	34, // 26: trackio.backend.v1.ChangeRunsResponse.results:type_name -> trackio.backend.v1.ChangeResult
+	16, // 27: trackio.backend.v1.Change.ref:type_name -> trackio.backend.v1.RunRef
+	5,  // 28: trackio.backend.v1.Change.kind:type_name -> trackio.backend.v1.ChangeKind
+	17, // 29: trackio.backend.v1.ChangeResult.run:type_name -> trackio.backend.v1.RunInfo
+	35, // 30: trackio.backend.v1.ChangeResult.failure:type_name -> trackio.backend.v1.Failure
+	4,  // 31: trackio.backend.v1.Failure.kind:type_name -> trackio.backend.v1.ErrorKind
+	38, // 32: trackio.backend.v1.ListAlertsResponse.alerts:type_name -> trackio.backend.v1.Alert
+	66, // 33: trackio.backend.v1.Alert.row:type_name -> trackio.backend.v1.AlertRow
+	16, // 34: trackio.backend.v1.SummarizeRunRequest.ref:type_name -> trackio.backend.v1.RunRef
+	18, // 35: trackio.backend.v1.SummarizeRunResponse.counts:type_name -> trackio.backend.v1.Counts
+	45, // 36: trackio.backend.v1.ExamineResponse.findings:type_name -> trackio.backend.v1.Finding
+	75, // 37: trackio.backend.v1.CollectRequest.grace:type_name -> google.protobuf.Duration
+	48, // 38: trackio.backend.v1.CollectResponse.garbage:type_name -> trackio.backend.v1.Garbage
+	16, // 39: trackio.backend.v1.ExportRunRequest.ref:type_name -> trackio.backend.v1.RunRef
+	1,  // 40: trackio.backend.v1.ExportRunRequest.kinds:type_name -> trackio.backend.v1.RecordKind
+	58, // 41: trackio.backend.v1.ExportRunResponse.frame:type_name -> trackio.backend.v1.Frame
+	16, // 42: trackio.backend.v1.ImportRunRequest.ref:type_name -> trackio.backend.v1.RunRef
+	58, // 43: trackio.backend.v1.ImportRunRequest.frame:type_name -> trackio.backend.v1.Frame
+	57, // 44: trackio.backend.v1.ImportRunRequest.abort:type_name -> trackio.backend.v1.Abort
+	17, // 45: trackio.backend.v1.ImportRunResponse.run:type_name -> trackio.backend.v1.RunInfo
+	4,  // 46: trackio.backend.v1.Abort.kind:type_name -> trackio.backend.v1.ErrorKind
+	59, // 47: trackio.backend.v1.Frame.header:type_name -> trackio.backend.v1.Header
+	60, // 48: trackio.backend.v1.Frame.config:type_name -> trackio.backend.v1.Config
+	61, // 49: trackio.backend.v1.Frame.metrics:type_name -> trackio.backend.v1.MetricsBatch
+	63, // 50: trackio.backend.v1.Frame.system_metrics:type_name -> trackio.backend.v1.SystemMetricsBatch
+	65, // 51: trackio.backend.v1.Frame.alerts:type_name -> trackio.backend.v1.AlertBatch
+	67, // 52: trackio.backend.v1.Frame.traces:type_name -> trackio.backend.v1.TraceBatch
+	69, // 53: trackio.backend.v1.Frame.media_begin:type_name -> trackio.backend.v1.MediaBegin
+	70, // 54: trackio.backend.v1.Frame.media_data:type_name -> trackio.backend.v1.MediaData
+	71, // 55: trackio.backend.v1.Frame.media_end:type_name -> trackio.backend.v1.MediaEnd
+	72, // 56: trackio.backend.v1.Frame.end:type_name -> trackio.backend.v1.End
+	17, // 57: trackio.backend.v1.Header.run:type_name -> trackio.backend.v1.RunInfo
+	1,  // 58: trackio.backend.v1.Header.kinds:type_name -> trackio.backend.v1.RecordKind
+	62, // 59: trackio.backend.v1.MetricsBatch.rows:type_name -> trackio.backend.v1.MetricsRow
+	64, // 60: trackio.backend.v1.SystemMetricsBatch.rows:type_name -> trackio.backend.v1.SystemMetricsRow
+	66, // 61: trackio.backend.v1.AlertBatch.rows:type_name -> trackio.backend.v1.AlertRow
+	68, // 62: trackio.backend.v1.TraceBatch.rows:type_name -> trackio.backend.v1.TraceRow
+	18, // 63: trackio.backend.v1.End.counts:type_name -> trackio.backend.v1.Counts
+	6,  // 64: trackio.backend.v1.BackendService.Describe:input_type -> trackio.backend.v1.DescribeRequest
+	11, // 65: trackio.backend.v1.BackendService.Configure:input_type -> trackio.backend.v1.ConfigureRequest
+	19, // 66: trackio.backend.v1.BackendService.ListProjects:input_type -> trackio.backend.v1.ListProjectsRequest
+	21, // 67: trackio.backend.v1.BackendService.ListRuns:input_type -> trackio.backend.v1.ListRunsRequest
+	23, // 68: trackio.backend.v1.BackendService.GetRun:input_type -> trackio.backend.v1.GetRunRequest
+	53, // 69: trackio.backend.v1.BackendService.ExportRun:input_type -> trackio.backend.v1.ExportRunRequest
+	55, // 70: trackio.backend.v1.BackendService.ImportRun:input_type -> trackio.backend.v1.ImportRunRequest
+	25, // 71: trackio.backend.v1.BackendService.DeleteRun:input_type -> trackio.backend.v1.DeleteRunRequest
+	27, // 72: trackio.backend.v1.BackendService.MoveRun:input_type -> trackio.backend.v1.MoveRunRequest
+	29, // 73: trackio.backend.v1.BackendService.RenameRun:input_type -> trackio.backend.v1.RenameRunRequest
+	31, // 74: trackio.backend.v1.BackendService.ChangeRuns:input_type -> trackio.backend.v1.ChangeRunsRequest
+	36, // 75: trackio.backend.v1.BackendService.ListAlerts:input_type -> trackio.backend.v1.ListAlertsRequest
+	39, // 76: trackio.backend.v1.BackendService.SummarizeRun:input_type -> trackio.backend.v1.SummarizeRunRequest
+	49, // 77: trackio.backend.v1.BackendService.Cancel:input_type -> trackio.backend.v1.CancelRequest
+	41, // 78: trackio.backend.v1.BackendService.DeleteProject:input_type -> trackio.backend.v1.DeleteProjectRequest
+	43, // 79: trackio.backend.v1.BackendService.Examine:input_type -> trackio.backend.v1.ExamineRequest
+	46, // 80: trackio.backend.v1.BackendService.Collect:input_type -> trackio.backend.v1.CollectRequest
+	51, // 81: trackio.backend.v1.BackendService.Close:input_type -> trackio.backend.v1.CloseRequest
+	7,  // 82: trackio.backend.v1.BackendService.Describe:output_type -> trackio.backend.v1.DescribeResponse
+	12, // 83: trackio.backend.v1.BackendService.Configure:output_type -> trackio.backend.v1.ConfigureResponse
+	20, // 84: trackio.backend.v1.BackendService.ListProjects:output_type -> trackio.backend.v1.ListProjectsResponse
+	22, // 85: trackio.backend.v1.BackendService.ListRuns:output_type -> trackio.backend.v1.ListRunsResponse
+	24, // 86: trackio.backend.v1.BackendService.GetRun:output_type -> trackio.backend.v1.GetRunResponse
+	54, // 87: trackio.backend.v1.BackendService.ExportRun:output_type -> trackio.backend.v1.ExportRunResponse
+	56, // 88: trackio.backend.v1.BackendService.ImportRun:output_type -> trackio.backend.v1.ImportRunResponse
+	26, // 89: trackio.backend.v1.BackendService.DeleteRun:output_type -> trackio.backend.v1.DeleteRunResponse
+	28, // 90: trackio.backend.v1.BackendService.MoveRun:output_type -> trackio.backend.v1.MoveRunResponse
+	30, // 91: trackio.backend.v1.BackendService.RenameRun:output_type -> trackio.backend.v1.RenameRunResponse
+	32, // 92: trackio.backend.v1.BackendService.ChangeRuns:output_type -> trackio.backend.v1.ChangeRunsResponse
+	37, // 93: trackio.backend.v1.BackendService.ListAlerts:output_type -> trackio.backend.v1.ListAlertsResponse
+	40, // 94: trackio.backend.v1.BackendService.SummarizeRun:output_type -> trackio.backend.v1.SummarizeRunResponse
+	50, // 95: trackio.backend.v1.BackendService.Cancel:output_type -> trackio.backend.v1.CancelResponse
+	42, // 96: trackio.backend.v1.BackendService.DeleteProject:output_type -> trackio.backend.v1.DeleteProjectResponse
+	44, // 97: trackio.backend.v1.BackendService.Examine:output_type -> trackio.backend.v1.ExamineResponse
+	47, // 98: trackio.backend.v1.BackendService.Collect:output_type -> trackio.backend.v1.CollectResponse
+	52, // 99: trackio.backend.v1.BackendService.Close:output_type -> trackio.backend.v1.CloseResponse
+	82, // [82:100] is the sub-list for method output_type
+	64, // [64:82] is the sub-list for method input_type
+	64, // [64:64] is the sub-list for extension type_name
+	64, // [64:64] is the sub-list for extension extendee
+	0,  // [0:64] is the sub-list for field type_name
 }
 
 func init() { file_trackio_backend_v1_backend_proto_init() }
@@ -4767,14 +5159,14 @@ func file_trackio_backend_v1_backend_proto_init() {
 		return
 	}
 	file_trackio_backend_v1_backend_proto_msgTypes[11].OneofWrappers = []any{}
-	file_trackio_backend_v1_backend_proto_msgTypes[29].OneofWrappers = []any{}
-	file_trackio_backend_v1_backend_proto_msgTypes[42].OneofWrappers = []any{}
-	file_trackio_backend_v1_backend_proto_msgTypes[44].OneofWrappers = []any{
+	file_trackio_backend_v1_backend_proto_msgTypes[34].OneofWrappers = []any{}
+	file_trackio_backend_v1_backend_proto_msgTypes[47].OneofWrappers = []any{}
+	file_trackio_backend_v1_backend_proto_msgTypes[49].OneofWrappers = []any{
 		(*ImportRunRequest_Ref)(nil),
 		(*ImportRunRequest_Frame)(nil),
 		(*ImportRunRequest_Abort)(nil),
 	}
-	file_trackio_backend_v1_backend_proto_msgTypes[47].OneofWrappers = []any{
+	file_trackio_backend_v1_backend_proto_msgTypes[52].OneofWrappers = []any{
 		(*Frame_Header)(nil),
 		(*Frame_Config)(nil),
 		(*Frame_Metrics)(nil),
@@ -4786,15 +5178,15 @@ func file_trackio_backend_v1_backend_proto_init() {
 		(*Frame_MediaEnd)(nil),
 		(*Frame_End)(nil),
 	}
-	file_trackio_backend_v1_backend_proto_msgTypes[55].OneofWrappers = []any{}
-	file_trackio_backend_v1_backend_proto_msgTypes[57].OneofWrappers = []any{}
+	file_trackio_backend_v1_backend_proto_msgTypes[60].OneofWrappers = []any{}
+	file_trackio_backend_v1_backend_proto_msgTypes[62].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_trackio_backend_v1_backend_proto_rawDesc), len(file_trackio_backend_v1_backend_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   64,
+			NumEnums:      6,
+			NumMessages:   69,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

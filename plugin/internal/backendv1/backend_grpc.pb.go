@@ -31,12 +31,13 @@
 // under trackio-note-bin, as UTF-8, once for each note.
 //
 // Giving up. A caller that gives up a read ends the call. A call that changes
-// something (ImportRun, DeleteRun, DeleteProject, MoveRun, RenameRun, Collect) is
-// not ended, so that nothing happens after it has returned: the host names such
-// calls, by trackio-call in their metadata, sends Cancel with that name, and
-// waits some seconds for the answer of the call itself: CANCELLED when nothing
-// has been changed (by Collect: nothing beyond what it sent), OK when it was done
-// all the same. Without Cancel, or without an answer, it ends the call.
+// something (ImportRun, DeleteRun, DeleteProject, MoveRun, RenameRun, ChangeRuns,
+// Collect) is not ended, so that nothing happens after it has returned: the host
+// names such calls, by trackio-call in their metadata, sends Cancel with that
+// name, and waits some seconds for the answer of the call itself: CANCELLED when
+// nothing has been changed (by ChangeRuns and Collect: nothing beyond what they
+// sent), OK when it was done all the same. Without Cancel, or without an answer,
+// it ends the call.
 //
 // Life line. The host holds the call plugin.GRPCStdio/StreamStdio of go-plugin
 // open as long as it lives. When that call ends, or none has come within a
@@ -76,6 +77,7 @@ const (
 	BackendService_DeleteRun_FullMethodName     = "/trackio.backend.v1.BackendService/DeleteRun"
 	BackendService_MoveRun_FullMethodName       = "/trackio.backend.v1.BackendService/MoveRun"
 	BackendService_RenameRun_FullMethodName     = "/trackio.backend.v1.BackendService/RenameRun"
+	BackendService_ChangeRuns_FullMethodName    = "/trackio.backend.v1.BackendService/ChangeRuns"
 	BackendService_ListAlerts_FullMethodName    = "/trackio.backend.v1.BackendService/ListAlerts"
 	BackendService_SummarizeRun_FullMethodName  = "/trackio.backend.v1.BackendService/SummarizeRun"
 	BackendService_Cancel_FullMethodName        = "/trackio.backend.v1.BackendService/Cancel"
@@ -114,6 +116,11 @@ type BackendServiceClient interface {
 	MoveRun(ctx context.Context, in *MoveRunRequest, opts ...grpc.CallOption) (*MoveRunResponse, error)
 	// RenameRun changes the name of a run and nothing else. CAPABILITY_RENAME.
 	RenameRun(ctx context.Context, in *RenameRunRequest, opts ...grpc.CallOption) (*RenameRunResponse, error)
+	// ChangeRuns moves, renames and deletes runs in as few steps as the storage
+	// needs, and sends one result for each change, in their order. A change that is
+	// refused does not keep the others from happening. When the call fails, no
+	// change whose result was not sent has happened. CAPABILITY_CHANGE_RUNS.
+	ChangeRuns(ctx context.Context, in *ChangeRunsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ChangeRunsResponse], error)
 	// ListAlerts sends the alerts of a project, the newest first: by timestamp as
 	// text, descending, then the latest written first. CAPABILITY_LIST_ALERTS.
 	ListAlerts(ctx context.Context, in *ListAlertsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ListAlertsResponse], error)
@@ -277,9 +284,28 @@ func (c *backendServiceClient) RenameRun(ctx context.Context, in *RenameRunReque
 	return out, nil
 }
 
+func (c *backendServiceClient) ChangeRuns(ctx context.Context, in *ChangeRunsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ChangeRunsResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &BackendService_ServiceDesc.Streams[4], BackendService_ChangeRuns_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ChangeRunsRequest, ChangeRunsResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type BackendService_ChangeRunsClient = grpc.ServerStreamingClient[ChangeRunsResponse]
+
 func (c *backendServiceClient) ListAlerts(ctx context.Context, in *ListAlertsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ListAlertsResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &BackendService_ServiceDesc.Streams[4], BackendService_ListAlerts_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &BackendService_ServiceDesc.Streams[5], BackendService_ListAlerts_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -328,7 +354,7 @@ func (c *backendServiceClient) DeleteProject(ctx context.Context, in *DeleteProj
 
 func (c *backendServiceClient) Examine(ctx context.Context, in *ExamineRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExamineResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &BackendService_ServiceDesc.Streams[5], BackendService_Examine_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &BackendService_ServiceDesc.Streams[6], BackendService_Examine_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -347,7 +373,7 @@ type BackendService_ExamineClient = grpc.ServerStreamingClient[ExamineResponse]
 
 func (c *backendServiceClient) Collect(ctx context.Context, in *CollectRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CollectResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &BackendService_ServiceDesc.Streams[6], BackendService_Collect_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &BackendService_ServiceDesc.Streams[7], BackendService_Collect_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -403,6 +429,11 @@ type BackendServiceServer interface {
 	MoveRun(context.Context, *MoveRunRequest) (*MoveRunResponse, error)
 	// RenameRun changes the name of a run and nothing else. CAPABILITY_RENAME.
 	RenameRun(context.Context, *RenameRunRequest) (*RenameRunResponse, error)
+	// ChangeRuns moves, renames and deletes runs in as few steps as the storage
+	// needs, and sends one result for each change, in their order. A change that is
+	// refused does not keep the others from happening. When the call fails, no
+	// change whose result was not sent has happened. CAPABILITY_CHANGE_RUNS.
+	ChangeRuns(*ChangeRunsRequest, grpc.ServerStreamingServer[ChangeRunsResponse]) error
 	// ListAlerts sends the alerts of a project, the newest first: by timestamp as
 	// text, descending, then the latest written first. CAPABILITY_LIST_ALERTS.
 	ListAlerts(*ListAlertsRequest, grpc.ServerStreamingServer[ListAlertsResponse]) error
@@ -465,6 +496,9 @@ func (UnimplementedBackendServiceServer) MoveRun(context.Context, *MoveRunReques
 }
 func (UnimplementedBackendServiceServer) RenameRun(context.Context, *RenameRunRequest) (*RenameRunResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RenameRun not implemented")
+}
+func (UnimplementedBackendServiceServer) ChangeRuns(*ChangeRunsRequest, grpc.ServerStreamingServer[ChangeRunsResponse]) error {
+	return status.Error(codes.Unimplemented, "method ChangeRuns not implemented")
 }
 func (UnimplementedBackendServiceServer) ListAlerts(*ListAlertsRequest, grpc.ServerStreamingServer[ListAlertsResponse]) error {
 	return status.Error(codes.Unimplemented, "method ListAlerts not implemented")
@@ -656,6 +690,17 @@ func _BackendService_RenameRun_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _BackendService_ChangeRuns_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ChangeRunsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(BackendServiceServer).ChangeRuns(m, &grpc.GenericServerStream[ChangeRunsRequest, ChangeRunsResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type BackendService_ChangeRunsServer = grpc.ServerStreamingServer[ChangeRunsResponse]
+
 func _BackendService_ListAlerts_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(ListAlertsRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -829,6 +874,11 @@ var BackendService_ServiceDesc = grpc.ServiceDesc{
 			StreamName:    "ImportRun",
 			Handler:       _BackendService_ImportRun_Handler,
 			ClientStreams: true,
+		},
+		{
+			StreamName:    "ChangeRuns",
+			Handler:       _BackendService_ChangeRuns_Handler,
+			ServerStreams: true,
 		},
 		{
 			StreamName:    "ListAlerts",

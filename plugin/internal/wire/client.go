@@ -51,6 +51,8 @@ func (c *Client) As(target any) bool {
 		return grant[trackio.ProjectDeleter](c, backendv1.Capability_CAPABILITY_DELETE_PROJECT, target, projectDeleter{c})
 	case *trackio.Examiner:
 		return grant[trackio.Examiner](c, backendv1.Capability_CAPABILITY_EXAMINE, target, examiner{c})
+	case *trackio.BulkChanger:
+		return grant[trackio.BulkChanger](c, backendv1.Capability_CAPABILITY_CHANGE_RUNS, target, bulkChanger{c})
 	case *trackio.Collector:
 		return grant[trackio.Collector](c, backendv1.Capability_CAPABILITY_COLLECT, target, collector{c})
 	}

@@ -125,7 +125,8 @@ func TestFindingsPass(t *testing.T) {
 // TestUndeclaredCallsAreUnsupported calls what the server's backend cannot do.
 func TestUndeclaredCallsAreUnsupported(t *testing.T) {
 	client := connect(t, NewServer(&stub{}),
-		backendv1.Capability_CAPABILITY_DELETE_PROJECT, backendv1.Capability_CAPABILITY_EXAMINE, backendv1.Capability_CAPABILITY_COLLECT)
+		backendv1.Capability_CAPABILITY_DELETE_PROJECT, backendv1.Capability_CAPABILITY_EXAMINE, backendv1.Capability_CAPABILITY_COLLECT,
+		backendv1.Capability_CAPABILITY_CHANGE_RUNS)
 	deleter, _ := trackio.As[trackio.ProjectDeleter](client)
 	if err := deleter.DeleteProject(t.Context(), "p", trackio.DeleteOptions{}); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("DeleteProject: %v, want unsupported", err)
@@ -149,5 +150,15 @@ func TestUndeclaredCallsAreUnsupported(t *testing.T) {
 	}
 	if n != 1 {
 		t.Errorf("Collect yielded %d times, want one error", n)
+	}
+	changer, _ := trackio.As[trackio.BulkChanger](client)
+	n = 0
+	for _, err := range changer.ChangeRuns(t.Context(), nil) {
+		if n++; !errors.Is(err, errors.ErrUnsupported) {
+			t.Errorf("ChangeRuns: %v, want unsupported", err)
+		}
+	}
+	if n != 1 {
+		t.Errorf("ChangeRuns yielded %d times, want one error", n)
 	}
 }

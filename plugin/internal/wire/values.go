@@ -237,6 +237,7 @@ var capabilityNames = [...]struct {
 	{backendv1.Capability_CAPABILITY_DELETE_PROJECT, "delete_project"},
 	{backendv1.Capability_CAPABILITY_EXAMINE, "examine"},
 	{backendv1.Capability_CAPABILITY_COLLECT, "collect"},
+	{backendv1.Capability_CAPABILITY_CHANGE_RUNS, "change_runs"},
 }
 
 // CapabilityNamed finds a capability by its word in a config file.
@@ -291,6 +292,9 @@ func CapabilitiesOf(b trackio.Backend) []Capability {
 	}
 	if _, ok := trackio.As[trackio.Collector](b); ok {
 		found = append(found, backendv1.Capability_CAPABILITY_COLLECT)
+	}
+	if _, ok := trackio.As[trackio.BulkChanger](b); ok {
+		found = append(found, backendv1.Capability_CAPABILITY_CHANGE_RUNS)
 	}
 	return found
 }
