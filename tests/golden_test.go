@@ -17,45 +17,59 @@ const fixtures = "../../shared/fixtures"
 // TestGolden: what Python's own command line prints over the directories that
 // Python Trackio wrote stands in ours: the same fields in the same order with
 // the same values, number tokens included. Ours may have more fields, and a
-// value where Python has null. Without the fixtures, session.txtar compares
-// whole outputs on a storage of this project's own.
+// value where Python has null. It does so on that directory, and on every other
+// storage that its runs were copied to. Without the fixtures, session.txtar
+// compares whole outputs on a storage of this project's own.
 func TestGolden(t *testing.T) {
 	for fixture, commands := range map[string]int{"trackio-0.36.0": 62, "trackio-0.36.0-zoo": 11} {
-		t.Run(fixture, func(t *testing.T) {
-			source := filepath.Join(fixtures, fixture)
-			text, err := os.ReadFile(filepath.Join(source, "cli.json"))
-			if errors.Is(err, fs.ErrNotExist) && os.Getenv("TRACKIO_REQUIRE_FIXTURES") == "" {
-				t.Logf("%s is not there", source)
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			dir := filepath.Join(t.TempDir(), "trackio")
-			if err := os.CopyFS(dir, os.DirFS(source)); err != nil {
-				t.Fatal(err)
-			}
-			var cases []struct {
-				Args   []string        `json:"args"`
-				Output json.RawMessage `json:"output"`
-			}
-			if err := json.Unmarshal(text, &cases); err != nil {
-				t.Fatal(err)
-			}
-			if len(cases) != commands {
-				t.Errorf("%d commands, want %d", len(cases), commands)
-			}
-			for _, c := range cases {
-				out, errOut, code := run(t, []string{"TRACKIO_DIR=" + dir}, c.Args...)
-				if code != 0 {
-					t.Errorf("trackio %q: exit code %d\n%s", c.Args, code, errOut)
-					continue
-				}
-				if err := stands(c.Output, []byte(out)); err != nil {
-					t.Errorf("trackio %q: %v\ngot  %s\nwant %s", c.Args, err, out, c.Output)
-				}
-			}
-		})
+		source := filepath.Join(fixtures, fixture)
+		text, err := os.ReadFile(filepath.Join(source, "cli.json"))
+		if errors.Is(err, fs.ErrNotExist) && os.Getenv("TRACKIO_REQUIRE_FIXTURES") == "" {
+			t.Logf("%s is not there", source)
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		var cases []golden
+		if err := json.Unmarshal(text, &cases); err != nil {
+			t.Fatal(err)
+		}
+		if len(cases) != commands {
+			t.Errorf("%d commands, want %d", len(cases), commands)
+		}
+		dir := filepath.Join(t.TempDir(), "trackio")
+		if err := os.CopyFS(dir, os.DirFS(source)); err != nil {
+			t.Fatal(err)
+		}
+		written := sqlitePlace(t, dir)
+		t.Run(fixture, func(t *testing.T) { compareGolden(t, written, cases) })
+		for _, storage := range storages {
+			t.Run(fixture+" in "+storage.name, func(t *testing.T) {
+				p := storage.new(t)
+				p.fill(t, written)
+				compareGolden(t, p, cases)
+			})
+		}
+	}
+}
+
+// golden is a command line and what Python prints for it.
+type golden struct {
+	Args   []string        `json:"args"`
+	Output json.RawMessage `json:"output"`
+}
+
+func compareGolden(t *testing.T, p place, cases []golden) {
+	for _, c := range cases {
+		out, errOut, code := p.run(t, c.Args...)
+		if code != 0 {
+			t.Errorf("trackio %q: exit code %d\n%s", c.Args, code, errOut)
+			continue
+		}
+		if err := stands(c.Output, []byte(out)); err != nil {
+			t.Errorf("trackio %q: %v\ngot  %s\nwant %s", c.Args, err, out, c.Output)
+		}
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 
 	"github.com/trackio-go/trackio/backends/sqlite"
 	"github.com/trackio-go/trackio/plugin"
+	"github.com/trackio-go/trackio/tests/servers"
 	"github.com/trackio-go/trackio/trackio"
 )
 
@@ -55,6 +56,7 @@ func buildAndRun(m *testing.M) int {
 		return 1
 	}
 	bin = dir
+	defer servers.StopAll()
 	return m.Run()
 }
 

@@ -54,8 +54,11 @@ type findingJSON struct {
 func (a *app) doctor(ctx context.Context, b trackio.Backend, fix, asJSON bool) error {
 	examiner, ok := trackio.As[trackio.Examiner](b)
 	if !ok {
-		return trackio.Errorf(errors.ErrUnsupported, "this backend cannot examine its storage").
-			WithHint("trackio backends shows whether it opens")
+		hint := "trackio backends shows whether it opens"
+		if _, collects := trackio.As[trackio.Collector](b); collects {
+			hint += "; trackio gc removes what interrupted changes have left"
+		}
+		return trackio.Errorf(errors.ErrUnsupported, "this backend cannot examine its storage").WithHint("%s", hint)
 	}
 	var found []trackio.Finding
 	var failed error

@@ -1,0 +1,115 @@
+package tests
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/trackio-go/trackio/backends/s3"
+	"github.com/trackio-go/trackio/backends/sqlite"
+	"github.com/trackio-go/trackio/tests/servers"
+	"github.com/trackio-go/trackio/trackio"
+)
+
+// place is one storage that the program is run on.
+type place struct {
+	config string // the file that selects it
+	env    []string
+	open   func(context.Context) (trackio.Backend, error) // in this process, while the program does not run
+}
+
+// storages are what tests of what a person sees run on: each call makes a new,
+// empty place.
+var storages = []struct {
+	name string
+	new  func(t *testing.T) place
+}{
+	{"sqlite", func(t *testing.T) place { return sqlitePlace(t, filepath.Join(t.TempDir(), "trackio")) }},
+	{"s3 on the disk", func(t *testing.T) place { return bucketPlace(t, "file://"+filepath.ToSlash(t.TempDir())) }},
+	{"s3 on versitygw", func(t *testing.T) place {
+		return bucketPlace(t, servers.Start(t, servers.Versitygw).Bucket(t)+"&prefix=team/runs")
+	}},
+}
+
+func sqlitePlace(t *testing.T, dir string) place {
+	return newPlace(t, fmt.Sprintf("backend \"sqlite\" \"local\" {\n  dir = %q\n}\n", dir), func(ctx context.Context) (trackio.Backend, error) {
+		return opened(sqlite.Open(ctx, sqlite.Config{Dir: dir}))
+	})
+}
+
+func bucketPlace(t *testing.T, url string) place {
+	return newPlace(t, fmt.Sprintf("backend \"s3\" \"team\" {\n  bucket = %q\n}\n", url), func(ctx context.Context) (trackio.Backend, error) {
+		return opened(s3.Open(ctx, s3.Config{Bucket: url}))
+	})
+}
+
+// opened keeps a nil pointer from becoming a backend.
+func opened[B trackio.Backend](b B, err error) (trackio.Backend, error) {
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+func newPlace(t *testing.T, block string, open func(context.Context) (trackio.Backend, error)) place {
+	t.Helper()
+	p := place{config: filepath.Join(t.TempDir(), "config.hcl"), open: open}
+	if err := os.WriteFile(p.config, []byte(block), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.env = []string{"TRACKIO_CONFIG=" + p.config}
+	for _, variable := range os.Environ() { // how servers of the tests are reached
+		if strings.HasPrefix(variable, "AWS_") {
+			p.env = append(p.env, variable)
+		}
+	}
+	return p
+}
+
+// run runs the program on the place.
+func (p place) run(t *testing.T, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	return run(t, p.env, args...)
+}
+
+// use opens the place in this process.
+func (p place) use(t *testing.T, use func(*trackio.Api) error) {
+	t.Helper()
+	b, err := p.open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(use(trackio.New(b)), b.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// fill copies every run of another place into this one, as the core does it.
+func (p place) fill(t *testing.T, from place) {
+	t.Helper()
+	from.use(t, func(source *trackio.Api) error {
+		projects, err := source.Projects(t.Context())
+		if err != nil {
+			return err
+		}
+		p.use(t, func(target *trackio.Api) error {
+			for _, project := range projects {
+				runs, err := source.Runs(t.Context(), project)
+				if err != nil {
+					return err
+				}
+				for run := range runs.All() {
+					if _, err := run.Copy(t.Context(), target, project, trackio.CopyOptions{}); err != nil {
+						return fmt.Errorf("run %s of %s: %w", run.Name(), project, err)
+					}
+				}
+			}
+			return nil
+		})
+		return nil
+	})
+}
