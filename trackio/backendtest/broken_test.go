@@ -69,6 +69,7 @@ func faults() []fault {
 	all = append(all, callFaults()...)
 	all = append(all, projectFaults()...)
 	all = append(all, collectFaults()...)
+	all = append(all, bulkFaults()...)
 	all = append(all, transferFaults()...)
 	return all
 }

@@ -28,7 +28,7 @@ func Checks() []Check {
 	return slices.Concat(
 		listChecks(), unknownChecks(), streamChecks(), hintChecks(), mediaChecks(),
 		importChecks(), brokenStreamChecks(), deleteChecks(), revisionChecks(), liveChecks(),
-		nameChecks(), moveChecks(), renameChecks(), alertChecks(), summaryChecks(), projectChecks(), collectChecks(), transferChecks(),
+		nameChecks(), moveChecks(), renameChecks(), bulkChecks(), alertChecks(), summaryChecks(), projectChecks(), collectChecks(), transferChecks(),
 		iteratorChecks(), closeChecks(), concurrencyChecks(),
 	)
 }

@@ -146,6 +146,11 @@ func capabilitiesWork(ctx context.Context, e *Env) error {
 		_, err := collect(collector.Collect(ctx, trackio.CollectOptions{DryRun: true}))
 		errs = append(errs, supported("Collector", err))
 	}
+	if changer, ok := trackio.As[trackio.BulkChanger](e.Backend); ok {
+		change := trackio.Change{Run: ref, Kind: trackio.ChangeRename, Name: "renamed again"}
+		_, err := collect(changer.ChangeRuns(ctx, []trackio.Change{change}))
+		errs = append(errs, supported("BulkChanger", err))
+	}
 	if mover, ok := trackio.As[trackio.Mover](e.Backend); ok {
 		_, err := mover.MoveRun(ctx, ref, target, trackio.MoveOptions{})
 		errs = append(errs, supported("Mover", err))

@@ -12,6 +12,7 @@ import (
 type (
 	records = iter.Seq2[trackio.Record, error]
 	infos   = iter.Seq2[trackio.RunInfo, error]
+	results = iter.Seq2[trackio.ChangeResult, error]
 )
 
 // faulty is a handle on a store in memory with some methods replaced by worse
@@ -28,6 +29,7 @@ type faulty struct {
 	deleteRun     func(context.Context, trackio.RunRef, trackio.DeleteOptions) error
 	moveRun       func(context.Context, trackio.RunRef, string, trackio.MoveOptions) (trackio.RunInfo, error)
 	renameRun     func(context.Context, trackio.RunRef, string, trackio.RenameOptions) (trackio.RunInfo, error)
+	changeRuns    func(context.Context, []trackio.Change) results
 	listAlerts    func(context.Context, string, trackio.AlertOptions) iter.Seq2[trackio.Alert, error]
 	summarizeRun  func(context.Context, trackio.RunRef) (trackio.Summary, error)
 	deleteProject func(context.Context, string, trackio.DeleteOptions) error
@@ -122,6 +124,13 @@ func (f *faulty) RenameRun(ctx context.Context, ref trackio.RunRef, name string,
 		return f.renameRun(ctx, ref, name, opts)
 	}
 	return f.Backend.RenameRun(ctx, ref, name, opts)
+}
+
+func (f *faulty) ChangeRuns(ctx context.Context, changes []trackio.Change) results {
+	if f.changeRuns != nil {
+		return f.changeRuns(ctx, changes)
+	}
+	return f.Backend.ChangeRuns(ctx, changes)
 }
 
 func (f *faulty) ListAlerts(ctx context.Context, project string, opts trackio.AlertOptions) iter.Seq2[trackio.Alert, error] {

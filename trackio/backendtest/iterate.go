@@ -216,6 +216,10 @@ func callAll(ctx context.Context, b trackio.Backend, ref, target trackio.RunRef,
 		if renamer, ok := trackio.As[trackio.Renamer](b); ok {
 			calls = append(calls, call{"RenameRun", func() error { return last(renamer.RenameRun(ctx, ref, "renamed", trackio.RenameOptions{})) }})
 		}
+		if changer, ok := trackio.As[trackio.BulkChanger](b); ok {
+			change := trackio.Change{Run: ref, Kind: trackio.ChangeRename, Name: "renamed again"}
+			calls = append(calls, call{"ChangeRuns", func() error { return last(collect(changer.ChangeRuns(ctx, []trackio.Change{change}))) }})
+		}
 		if examiner, ok := trackio.As[trackio.Examiner](b); ok {
 			calls = append(calls, call{"Examine", func() error { return last(collect(examiner.Examine(ctx, trackio.ExamineOptions{}))) }})
 		}
