@@ -22,7 +22,7 @@ import (
 // triesOfRequest is how often a request is sent that failed in a way that may
 // pass, with up to longestPause between.
 const (
-	triesOfRequest = 4
+	triesOfRequest = 5
 	longestPause   = 2 * time.Second
 )
 
@@ -95,7 +95,15 @@ func awsOptions(at *location) ([]func(*config.LoadOptions) error, error) {
 	}
 	options = append(options, config.WithRetryer(func() aws.Retryer {
 		return retry.NewStandard(func(o *retry.StandardOptions) {
-			o.MaxAttempts, o.MaxBackoff, o.RateLimiter = triesOfRequest, longestPause, limiter
+			o.MaxAttempts, o.RateLimiter = triesOfRequest, limiter
+			o.Backoff = retry.BackoffDelayerFunc(func(try int, _ error) (time.Duration, error) { return pauseBefore(2 * try), nil })
+			// A silence has taken its time already.
+			o.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
+				if isTimeout(err) {
+					return aws.FalseTernary
+				}
+				return aws.UnknownTernary
+			})}, o.Retryables...)
 		})
 	}))
 	for option, apply := range map[string]func(){

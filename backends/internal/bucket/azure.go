@@ -79,7 +79,7 @@ func openAzure(at *location) (store, error) {
 func azureClient(service, name string, options *azureblob.ServiceURLOptions, transport http.RoundTripper) (*container.Client, error) {
 	common := azcore.ClientOptions{
 		Transport: &http.Client{Transport: transport},
-		Retry:     policy.RetryOptions{MaxRetries: triesOfRequest - 1, RetryDelay: 100 * time.Millisecond, MaxRetryDelay: longestPause},
+		Retry:     policy.RetryOptions{MaxRetries: triesOfRequest - 1, RetryDelay: 100 * time.Millisecond, MaxRetryDelay: longestPause, ShouldRetry: retryAzure},
 	}
 	clientOptions := &container.ClientOptions{ClientOptions: common}
 	base, query, _ := strings.Cut(service, "?")
@@ -109,6 +109,18 @@ func azureClient(service, name string, options *azureblob.ServiceURLOptions, tra
 		return nil, err
 	}
 	return container.NewClient(url, identity, clientOptions)
+}
+
+func retryAzure(answer *http.Response, err error) bool {
+	if err != nil {
+		return !isTimeout(err) // a silence has taken its time already
+	}
+	switch answer.StatusCode {
+	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError,
+		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
 }
 
 func (a *azureStore) close() error {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/googleapis/gax-go/v2"
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/google"
 	"google.golang.org/api/googleapi"
@@ -149,8 +150,21 @@ func (g *gcsStore) write(ctx context.Context, key string, body []byte, contentTy
 // is an object when the last has come.
 func (g *gcsStore) upload(ctx context.Context, key string, r io.Reader, _ int64, contentType string) error {
 	_, err := g.insert(key, contentType).Context(ctx).
-		Media(r, googleapi.ContentType(typeOr(contentType)), googleapi.ChunkSize(partSize), googleapi.ChunkRetryDeadline(30*time.Second)).Do()
+		Media(r, googleapi.ContentType(typeOr(contentType)), googleapi.ChunkSize(partSize), googleapi.ChunkRetryDeadline(30*time.Second)).
+		WithRetry(&gax.Backoff{Initial: 50 * time.Millisecond, Max: longestPause, Multiplier: 2}, g.passing()).Do()
 	return err
+}
+
+// passing is mayPass for some requests in a row.
+func (g *gcsStore) passing() func(error) bool {
+	tries := 0
+	return func(err error) bool {
+		if !mayPass(err) {
+			return false
+		}
+		tries++
+		return tries < 10*triesOfRequest
+	}
 }
 
 func (g *gcsStore) insert(key, contentType string) *storage.ObjectsInsertCall {

@@ -78,7 +78,7 @@ func mayPass(err error) bool {
 		return false
 	}
 	v, network := networkVerdict(err)
-	return network && v.kind == trackio.ErrUnavailable
+	return network && v.kind == trackio.ErrUnavailable && !isTimeout(err) // a silence has taken its time already
 }
 
 // byteRange is a Range header; "" for all.

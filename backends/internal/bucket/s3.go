@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -20,7 +21,8 @@ type s3Store struct {
 	gocloud
 	client  *s3.Client
 	bucket  string
-	patient aws.HTTPClient // for requests that a server may take long to answer
+	patient aws.HTTPClient // for requests that a server may take longer to answer
+	timeout time.Duration  // of those
 	sse     encryption
 	// checksum is what parts carry; none if request_checksum_calculation says so.
 	checksum types.ChecksumAlgorithm
@@ -42,7 +44,7 @@ func openS3(ctx context.Context, at *location) (store, error) {
 	if err != nil {
 		return nil, err
 	}
-	hasty, patient := newTransport(at.stall, at.count), newTransport(12*at.stall, at.count)
+	hasty, patient := newTransport(at.stall, at.count), newTransport(time.Hour, at.count)
 	if client, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok { // has the authorities of AWS_CA_BUNDLE
 		hasty.TLSClientConfig = client.GetTransport().TLSClientConfig
 		patient.TLSClientConfig = client.GetTransport().TLSClientConfig.Clone()
@@ -59,8 +61,8 @@ func openS3(ctx context.Context, at *location) (store, error) {
 		checksum = ""
 	}
 	return &s3Store{
-		checksum: checksum,
-		gocloud:  gocloud{opened}, client: client, bucket: at.host, sse: sse,
+		checksum: checksum, timeout: 2 * at.Timeout,
+		gocloud: gocloud{opened}, client: client, bucket: at.host, sse: sse,
 		patient: &http.Client{Transport: patient, CheckRedirect: noRedirect},
 		idle:    func() { hasty.CloseIdleConnections(); patient.CloseIdleConnections() },
 	}, nil

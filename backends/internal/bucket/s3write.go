@@ -46,10 +46,13 @@ func (s *s3Store) upload(ctx context.Context, key string, r io.Reader, size int6
 	}
 	parts, err := s.sendParts(ctx, key, begun.UploadId, r, partLength(size))
 	if err == nil {
-		_, err = s.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
+		// Some servers put the parts together now, byte by byte.
+		call, cancel := context.WithTimeout(ctx, s.timeout+time.Duration(max(size, 0)>>26)*time.Second)
+		_, err = s.client.CompleteMultipartUpload(call, &s3.CompleteMultipartUploadInput{
 			Bucket: &s.bucket, Key: &key, UploadId: begun.UploadId,
 			MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
 		}, s.patiently)
+		cancel()
 		err = s.completed(ctx, key, size, err)
 	}
 	if err == nil {
@@ -183,6 +186,8 @@ func (s *s3Store) remove(ctx context.Context, keys []string) error {
 }
 
 func (s *s3Store) removeBatch(ctx context.Context, keys []string) error {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
 	if len(keys) == 1 {
 		_, err := s.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.bucket, Key: aws.String(escapeKey(keys[0]))})
 		if err != nil {

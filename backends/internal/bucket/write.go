@@ -88,16 +88,20 @@ func (b *Bucket) unknown(ctx context.Context, key string, sent bool, err, look e
 	}
 }
 
-// pause waits before another try: some tens of milliseconds, doubling, with
-// jitter so that callers who met once do not meet again.
+// pause waits before another try.
 func pause(ctx context.Context, try int) error {
-	wait := time.Duration(float64(20*time.Millisecond<<min(try, 6)) * (0.5 + rand.Float64()))
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(wait):
+	case <-time.After(pauseBefore(try)):
 		return nil
 	}
+}
+
+// pauseBefore is some tens of milliseconds, doubling with every try, with
+// jitter so that callers who met once do not meet again.
+func pauseBefore(try int) time.Duration {
+	return time.Duration(float64(20*time.Millisecond<<min(try, 6)) * (0.5 + rand.Float64()))
 }
 
 // Put writes an object, over one that may be there.
