@@ -40,6 +40,9 @@ func (b *Bucket) Create(ctx context.Context, key string, body []byte, contentTyp
 	if err := b.writable("create", key); err != nil {
 		return err
 	}
+	if err := ctx.Err(); err != nil {
+		return b.fault(ctx, "create", key, err)
+	}
 	sent := false // a request whose end we did not see
 	for try := 1; ; try++ {
 		err := b.put(ctx, whole, body, contentType, true)
