@@ -5,6 +5,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/trackio-go/trackio/tests/servers"
 	"github.com/trackio-go/trackio/trackio"
 )
 
@@ -22,7 +23,9 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	servers.StopAll()
+	os.Exit(code)
 }
 
 // helpers are what this binary does as another process.

@@ -284,14 +284,14 @@ func TestImportOutlivesProject(t *testing.T) {
 	if err == nil {
 		err = errors.Join(s.b.journal(op), second.b.listProjectObjects(t.Context(), deletion), second.b.takeAway(t.Context(), deletion))
 	}
-	if err == nil {
+	deletion.abandon()
+	if err == nil { // its objects go while no row refers to those of the import
+		settle(t, second.b)
 		err = s.b.commitImport(t.Context(), op, staged)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	deletion.abandon()
-	settle(t, s.fresh().b)
 	if x := mustExport(t, s.b, "p", "new"); x.bodies["0/a.png"] != "a" || x.bodies["0/z.bin"] != largePNG {
 		t.Errorf("imported: %v", x.media)
 	}
@@ -314,13 +314,13 @@ func TestBucketIsAway(t *testing.T) {
 		t.Errorf("notes: %q", notes)
 	}
 	s.tap.set(func(int, string) (bool, bool) { return true, false })
-	if _, err := s.b.RenameRun(ctx, trackio.RunRef{Project: "p", ID: "id-3"}, "new", trackio.RenameOptions{}); err != nil {
-		t.Errorf("another run: %v", err)
-	}
 	p := other(&fakeProject{t: t, dir: s.dir, gen: genTraces}, "p")
 	p.metric(fakeRun{"id-1", "run"}, stampAt(0), 0, `{"back":1}`)
 	if found := s.where(mainRef, trackio.RunRef{Project: "q", ID: "id-1"}); len(found) != 2 {
 		t.Errorf("the run that came back and the moved one are in %q", found)
+	}
+	if _, err := s.b.RenameRun(ctx, trackio.RunRef{Project: "p", ID: "id-3"}, "new", trackio.RenameOptions{}); err != nil {
+		t.Errorf("another run: %v", err)
 	}
 	findings := 0
 	for finding, err := range s.b.Examine(ctx, trackio.ExamineOptions{Fix: true}) {
@@ -337,6 +337,28 @@ func TestBucketIsAway(t *testing.T) {
 	if rowsOf(t, s.b, mainRef) != 1 {
 		t.Error("the run that came back has lost its rows")
 	}
+	s.clean()
+}
+
+// A move that could neither be made nor undone is about objects alone from then
+// on: a run of that id that somebody else brings to the target hides nothing.
+func TestBucketIsAwayForUndo(t *testing.T) {
+	s := newBucketStore(t)
+	q := newProject(t, s.dir, "q", genTraces)
+	s.tap.set(func(i int, call string) (bool, bool) {
+		return strings.HasPrefix(call, "delete") || strings.HasSuffix(call, "large.png") && strings.HasPrefix(call, "copy"), false
+	})
+	if _, err := s.b.MoveRun(t.Context(), mainRef, "q", trackio.MoveOptions{}); !errors.Is(err, trackio.ErrUnavailable) || !strings.Contains(err.Error(), "not settled") {
+		t.Errorf("the move: %v", err)
+	}
+	q.metric(fakeRun{"id-1", "run"}, stampAt(0), 0, `{"another":1}`)
+	if found := s.where(mainRef, trackio.RunRef{Project: "q", ID: "id-1"}); len(found) != 2 {
+		t.Errorf("the run and the other one are in %q", found)
+	}
+	s.whole(mainRef)
+	s.tap.set(nil)
+	settle(t, s.b)
+	s.whole(mainRef)
 	s.clean()
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/trackio-go/trackio/tests/servers"
 	"github.com/trackio-go/trackio/trackio"
 	"github.com/trackio-go/trackio/trackio/backendtest"
 )
@@ -30,9 +31,11 @@ func memoryURL() string { return "mem://" + strings.ToLower(rand.Text()) }
 func TestConformanceMediaInBucket(t *testing.T) {
 	for scheme, media := range map[string]func(t *testing.T) string{
 		"file": func(t *testing.T) string { return directoryURL(t.TempDir()) },
+		"s3":   func(t *testing.T) string { return servers.Start(t, servers.Versitygw).Bucket(t) },
 		"mem":  func(*testing.T) string { return memoryURL() },
 	} {
 		t.Run(scheme, func(t *testing.T) {
+			t.Parallel()
 			backendtest.Test(t, func(t *testing.T) backendtest.Opener {
 				config := Config{Dir: t.TempDir(), Media: media(t)}
 				return func(ctx context.Context) (trackio.Backend, error) { return Open(ctx, config) }

@@ -49,6 +49,9 @@ func (b *Bucket) Copy(ctx context.Context, from, to, contentType string) error {
 	if err := b.writable("copy to", to); err != nil {
 		return err
 	}
+	if err := ctx.Err(); err != nil {
+		return b.fault(ctx, "copy", from, err)
+	}
 	at, err := b.Stat(ctx, from)
 	if err != nil {
 		return err
