@@ -17,9 +17,9 @@
 // # Guarantees
 //
 //   - Every promise of [trackio.Backend] and of the capabilities [trackio.Mover],
-//     [trackio.Renamer], [trackio.AlertLister], [trackio.Summarizer],
-//     [trackio.ProjectDeleter] and [trackio.Collector], for any number of
-//     processes and machines at once. A bucket on the local disk (file://) or in
+//     [trackio.Renamer], [trackio.BulkChanger], [trackio.AlertLister],
+//     [trackio.Summarizer], [trackio.ProjectDeleter] and [trackio.Collector], for
+//     any number of processes and machines at once. A bucket on the local disk (file://) or in
 //     memory (mem://) is for one process at a time.
 //   - Nothing rests on listings, on clocks, or on anything but the creation of
 //     an object that is not there. A store that cannot do that is read, but never
@@ -64,6 +64,7 @@ var (
 	_ trackio.Backend        = (*Backend)(nil)
 	_ trackio.Mover          = (*Backend)(nil)
 	_ trackio.Renamer        = (*Backend)(nil)
+	_ trackio.BulkChanger    = (*Backend)(nil)
 	_ trackio.AlertLister    = (*Backend)(nil)
 	_ trackio.Summarizer     = (*Backend)(nil)
 	_ trackio.ProjectDeleter = (*Backend)(nil)

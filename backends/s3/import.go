@@ -8,6 +8,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/trackio-go/trackio/backends/s3/internal/ledger"
 	"github.com/trackio-go/trackio/backends/s3/internal/rows"
 	"github.com/trackio-go/trackio/trackio"
@@ -88,8 +90,21 @@ func (b *Backend) discard(ctx context.Context, data string) {
 	}
 }
 
-// removeData deletes every object of a data directory that no run refers to.
+// listsAtOnce is how many data directories are looked through at once when
+// several are removed.
+const listsAtOnce = 8
+
+// removeData deletes every object of data directories that no run refers to.
 func (b *Backend) removeData(ctx context.Context, data ...string) error {
+	group, ctx := errgroup.WithContext(ctx)
+	share := (len(data) + listsAtOnce - 1) / listsAtOnce
+	for some := range slices.Chunk(data, max(share, 1)) {
+		group.Go(func() error { return b.removeSome(ctx, some) })
+	}
+	return group.Wait()
+}
+
+func (b *Backend) removeSome(ctx context.Context, data []string) error {
 	const batch = 1000
 	var keys []string
 	for _, d := range data {
@@ -217,7 +232,7 @@ func (f *file[R]) end(s *storing) error {
 	if err := f.object.end(); err != nil {
 		return err
 	}
-	s.manifest.Files[f.kind] = rowFile{Key: f.kind + ".parquet", Size: f.object.size, Rows: sum.Rows}
+	s.manifest.Files[f.kind] = rowFile{Key: f.kind + ".parquet", Size: f.object.size, Rows: sum.Rows, Footer: sum.Footer}
 	s.run.Bytes += f.object.size
 	s.run.Undelivered += sum.Undelivered
 	s.first, s.last = append(s.first, sum.First), append(s.last, sum.Last)

@@ -139,7 +139,11 @@ func runIn(ctx context.Context, state *ledger.State, ref trackio.RunRef) (*ledge
 	if r := found[ref.ID]; r != nil {
 		return r, nil
 	}
-	return nil, trackio.Errorf(trackio.ErrNotFound, "project %q has no run %q", ref.Project, ref.ID).
+	return nil, errUnknown(ref)
+}
+
+func errUnknown(ref trackio.RunRef) error {
+	return trackio.Errorf(trackio.ErrNotFound, "project %q has no run %q", ref.Project, ref.ID).
 		WithHint("list the runs of the project for their ids")
 }
 

@@ -8,8 +8,12 @@ import (
 	"github.com/trackio-go/trackio/trackio"
 )
 
-// MaxCommit is the size of the largest commit, in bytes.
-const MaxCommit = 3 << 20
+// MaxCommit is the size of the largest commit, in bytes, and MaxActions that of
+// the actions in it.
+const (
+	MaxCommit  = 3 << 20
+	MaxActions = MaxCommit - envelope
+)
 
 // Action is one step of a commit. Make it with [Add], [Move], [Rename],
 // [Remove] or [RemoveAll].
@@ -56,6 +60,15 @@ func Remove(project, id string) Action {
 // RemoveAll takes every run out of a project, which must have one at least.
 func RemoveAll(project string) Action {
 	return Action{Action: actionRemove, Project: project, All: true}
+}
+
+// Size returns how much room the action takes in a commit.
+func (a Action) Size() (int, error) {
+	body, err := encode(a.numbered(0))
+	if err != nil {
+		return 0, trackio.Errorf(trackio.ErrInvalid, "the record of a run cannot be written: %v", err)
+	}
+	return len(body) + 1, nil
 }
 
 // check reports what is wrong with an action in itself.

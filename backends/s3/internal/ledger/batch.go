@@ -75,14 +75,14 @@ func (b *batch) ask(r *request) (actions []Action, full bool, err error) {
 		if err := a.check(); err != nil {
 			return nil, false, err
 		}
-		body, err := encode(a.numbered(0))
+		room, err := a.Size()
 		if err != nil {
-			return nil, false, trackio.Errorf(trackio.ErrInvalid, "the record of a run cannot be written: %v", err)
+			return nil, false, err
 		}
-		size += len(body) + 1
+		size += room
 		actions = append(actions, a.numbered(b.state.seq+1))
 	}
-	if size+envelope > MaxCommit {
+	if size > MaxActions {
 		return nil, false, trackio.Errorf(trackio.ErrInvalid, "a change of %d bytes does not fit into a commit of %d", size, MaxCommit).
 			WithHint("change fewer runs at a time")
 	}
