@@ -81,19 +81,33 @@ func TestCloseWaitsForCheckpoint(t *testing.T) {
 		if keys := m.keys(checkpointPrefix); len(keys) != 1 || time.Since(begun) == 0 {
 			t.Errorf("checkpoints %v after %v", keys, time.Since(begun))
 		}
+	})
+}
+
+func TestCloseGivesUpWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		l := Open(m, "test")
+		grow(t, l, 1)
 		m.delay = func() time.Duration { return time.Hour }
-		l = reopened(l)
+		begun := make(chan error)
+		go func() {
+			_, err := remove(t.Context(), l, "q1", "r1")
+			begun <- err
+		}()
+		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		go func() { _, _ = add(t.Context(), l, "p", "slow", "") }()
-		synctest.Wait()
-		if err := l.Close(ctx); err == nil {
-			// The commit waits on its first look at the log, which has no bound here.
-			if n, err := add(t.Context(), l, "p", "x", ""); err == nil {
-				t.Errorf("commit %d after close", n)
-			}
+		if err := l.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("close: %v", err)
 		}
-		m.delay = nil
+		if _, err := remove(t.Context(), l, "q1", "r1"); !errors.Is(err, trackio.ErrUnavailable) {
+			t.Errorf("commit after close: %v", err)
+		}
+		<-begun // it ends all the same
+		if err := l.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
 	})
 }
 

@@ -13,7 +13,7 @@ import (
 // Change decides upon the actions of a commit. It sees the newest state, and in
 // it the effects of the changes that will share the commit. It may be called
 // several times, as long as other commits come first, and must then decide anew;
-// it must not keep the state. No actions and no error: there is nothing to do.
+// it must neither keep the state nor call Commit. No actions and no error: there is nothing to do.
 type Change func(ctx context.Context, s *State) ([]Action, error)
 
 // request is a call of Commit. Its fields but ctx and change are guarded by the

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/trackio-go/trackio/backends/internal/bucket"
 	"github.com/trackio-go/trackio/trackio"
 )
 
@@ -312,3 +313,5 @@ func ok(t testing.TB, _ int64, err error) {
 		t.Fatal(err)
 	}
 }
+
+var _ Objects = (*bucket.Bucket)(nil)
