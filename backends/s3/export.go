@@ -116,7 +116,7 @@ func sendRows[R rows.Row](e *exporting, kind string, record func([]R) trackio.Re
 		return nil
 	}
 	object := object{b: e.b, key: dataKey(e.run.Data, f.Key)}
-	wanted := rows.Options{Steps: e.opts.Steps, Times: e.opts.Times, Rows: f.Rows}
+	wanted := rows.Options{Steps: e.opts.Steps, Times: e.opts.Times, Rows: f.Rows, Footer: f.Footer}
 	for batch, err := range rows.Read[R](e.ctx, object, f.Size, wanted) {
 		if err != nil {
 			return err

@@ -44,6 +44,9 @@ type rowFile struct {
 	Key  string `json:"key"`
 	Size int64  `json:"size"`
 	Rows int64  `json:"rows"`
+
+	// Footer is the checksum of the file's footer, which Parquet itself has not.
+	Footer string `json:"footer"`
 }
 
 // mediaIndex is the file that lists the media.

@@ -192,7 +192,9 @@ func checkObjects(ctx context.Context, t *testing.T, server *servers.Server, buc
 		if err != nil {
 			t.Fatal(err)
 		}
-		var checkpoint struct{ Projects map[string]struct{ Part string } }
+		var checkpoint struct {
+			Projects map[string]struct{ Part string }
+		}
 		if err := json.Unmarshal(body, &checkpoint); err != nil {
 			t.Fatal(err)
 		}

@@ -163,7 +163,7 @@ func readAt(ctx context.Context, src Source, p []byte, offset int64) error {
 	switch err := src.ReadAt(ctx, p, offset); {
 	case err == nil:
 		return nil
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case err == io.EOF, err == io.ErrUnexpectedEOF: // what is wrapped was met on the way, not at the end
 		return errors.New("it is shorter than it should be")
 	default:
 		return &sourceError{err}
