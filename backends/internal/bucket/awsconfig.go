@@ -62,6 +62,11 @@ func awsConfig(ctx context.Context, at *location) (aws.Config, error) {
 	if endpoint != "" {
 		cfg.BaseEndpoint = &endpoint
 	}
+	if cfg.Credentials != nil && !aws.IsCredentialsProvider(cfg.Credentials, aws.AnonymousCredentials{}) {
+		if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
+			return aws.Config{}, &loginError{err}
+		}
+	}
 	return cfg, nil
 }
 

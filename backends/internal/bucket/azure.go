@@ -149,7 +149,9 @@ func (a *azureStore) list(ctx context.Context, prefix, after string) iter.Seq2[E
 	}
 }
 
-func (a *azureStore) explain(err error) verdict {
+func (a *azureStore) explain(err error) verdict { return explainAzure(err) }
+
+func explainAzure(err error) verdict {
 	var response *azcore.ResponseError
 	if !errors.As(err, &response) {
 		var unavailable interface{ NonRetriable() }

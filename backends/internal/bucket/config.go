@@ -74,7 +74,7 @@ func Open(ctx context.Context, config Config) (*Bucket, error) {
 	defer cancel()
 	b.store, err = at.open(call)
 	if err != nil {
-		b.store = unopened{}
+		b.store = unopened{at: at}
 		return nil, b.fault(ctx, opening, "", err)
 	}
 	if err := b.store.ping(call, at.prefix); err != nil {
@@ -199,6 +199,21 @@ func (at *location) done() error {
 }
 
 // unopened explains what failed before there was a store.
-type unopened struct{ store }
+type unopened struct {
+	store
+	at *location
+}
 
-func (unopened) explain(err error) verdict { return explainAny(err) }
+func (u unopened) explain(err error) verdict {
+	switch u.at.scheme {
+	case "s3":
+		return explainS3(err)
+	case "gs":
+		return explainGCS(err)
+	case "azblob":
+		return explainAzure(err)
+	case "file":
+		return explainDisk(err, u.at.path)
+	}
+	return explainAny(err)
+}

@@ -208,7 +208,9 @@ func isAbsent(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
-func (d *directory) explain(err error) verdict {
+func (d *directory) explain(err error) verdict { return explainDisk(err, d.path) }
+
+func explainDisk(err error, name string) verdict {
 	switch {
 	case errors.Is(err, errTaken):
 		return verdict{kind: trackio.ErrInvalid, text: "a directory, or a file for a directory, has the name already"}
@@ -217,7 +219,7 @@ func (d *directory) explain(err error) verdict {
 	case errors.Is(err, fs.ErrExist):
 		return verdict{kind: trackio.ErrConflict, text: "another object is there", exists: true}
 	case errors.Is(err, fs.ErrPermission):
-		return verdict{kind: trackio.ErrPermission, text: "access denied", hint: "check who owns " + d.path + " and its files"}
+		return verdict{kind: trackio.ErrPermission, text: "access denied", hint: "check who owns " + name + " and its files"}
 	case errors.Is(err, syscall.EROFS):
 		return verdict{kind: trackio.ErrPermission, text: "the file system is read-only", hint: "choose another directory, or only read"}
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):

@@ -40,11 +40,19 @@ func (b *Bucket) verdict(err error) verdict {
 	if errors.As(err, &known) {
 		return verdict{kind: known.Kind, text: known.Message, hint: known.Hint}
 	}
-	if v, ok := networkVerdict(err); ok {
+	var login *loginError
+	if v, ok := networkVerdict(err); ok && !errors.As(err, &login) {
 		return v
 	}
 	return b.store.explain(err)
 }
+
+// loginError is what failed in finding out who asks, before the store was asked:
+// silence there is no silence of the store.
+type loginError struct{ err error }
+
+func (e *loginError) Error() string { return e.err.Error() }
+func (e *loginError) Unwrap() error { return e.err }
 
 // fault makes an error of trackio's from one of the provider's.
 func (b *Bucket) fault(ctx context.Context, op, key string, err error) error {

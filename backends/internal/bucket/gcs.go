@@ -98,11 +98,22 @@ func googleTokens(ctx context.Context, domain string) (oauth2.TokenSource, error
 	}
 }
 
+// errNoBucket marks the "not found" that is the answer to a list.
+var errNoBucket = errors.New("no such bucket")
+
+func ofList(err error) error {
+	var api *googleapi.Error
+	if errors.As(err, &api) && api.Code == http.StatusNotFound {
+		return errors.Join(errNoBucket, err)
+	}
+	return err
+}
+
 func (g *gcsStore) ping(ctx context.Context, prefix string) error {
-	return again(ctx, func() error {
+	return ofList(again(ctx, func() error {
 		_, err := g.objects.List(g.bucket).Prefix(prefix).MaxResults(1).Fields("items(name)").Context(ctx).Do()
 		return err
-	})
+	}))
 }
 
 func (g *gcsStore) open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
@@ -206,7 +217,7 @@ func (g *gcsStore) list(ctx context.Context, prefix, after string) iter.Seq2[Ent
 				return err
 			})
 			if err != nil {
-				yield(Entry{}, err)
+				yield(Entry{}, ofList(err))
 				return
 			}
 			for _, object := range objects.Items {

@@ -15,7 +15,9 @@ import (
 
 const hintGoogleLogin = "sign in with `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS"
 
-func (g *gcsStore) explain(err error) verdict {
+func (g *gcsStore) explain(err error) verdict { return explainGCS(err) }
+
+func explainGCS(err error) verdict {
 	var token *oauth2.RetrieveError
 	var api *googleapi.Error
 	permission := func(text, hint string) verdict {
@@ -34,7 +36,7 @@ func (g *gcsStore) explain(err error) verdict {
 	}
 	switch api.Code {
 	case http.StatusNotFound:
-		if says(api, "bucket does not exist") || says(api, "bucket not found") {
+		if errors.Is(err, errNoBucket) || says(api, "bucket does not exist") || says(api, "bucket not found") {
 			return verdict{kind: trackio.ErrNotFound, text: "the bucket does not exist", hint: "check its name, or create it", bucket: true}
 		}
 		return verdict{kind: trackio.ErrNotFound, text: "no such object", absent: true}

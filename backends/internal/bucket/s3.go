@@ -101,6 +101,18 @@ func s3Options(at *location) ([]func(*s3.Options), encryption, error) {
 	}}, sse, nil
 }
 
+// stat makes sure of an absence: a HEAD that finds no object looks like one that
+// finds no bucket.
+func (s *s3Store) stat(ctx context.Context, key string) (Attributes, error) {
+	a, err := s.gocloud.stat(ctx, key)
+	if err != nil && s.explain(err).absent {
+		if ping := s.ping(ctx, key); ping != nil {
+			return Attributes{}, ping
+		}
+	}
+	return a, err
+}
+
 func (s *s3Store) close() error {
 	s.idle()
 	return s.gocloud.close()

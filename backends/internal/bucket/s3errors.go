@@ -39,7 +39,12 @@ func explainS3(err error) verdict {
 		return verdict{kind: trackio.ErrPermission, text: text, hint: hint}
 	}
 	switch code {
-	case "NoSuchKey", "NotFound":
+	case "NoSuchKey":
+		return verdict{kind: trackio.ErrNotFound, text: "no such object", absent: true}
+	case "NotFound": // what the SDK makes of any 404; of a HEAD there is no more
+		if response == nil || response.Response == nil || response.Response.Request == nil || response.Response.Request.Method != http.MethodHead {
+			return verdict{kind: trackio.ErrUnavailable, text: "no S3 answers here", hint: "check the endpoint"}
+		}
 		return verdict{kind: trackio.ErrNotFound, text: "no such object", absent: true}
 	case "NoSuchBucket":
 		return verdict{kind: trackio.ErrNotFound, text: "the bucket does not exist", hint: "check its name, region and endpoint, or create it", bucket: true}
@@ -64,7 +69,7 @@ func explainS3(err error) verdict {
 	case "SlowDown", "ServiceUnavailable", "RequestLimitExceeded", "Throttling", "ThrottlingException", "TooManyRequests":
 		return verdict{kind: trackio.ErrUnavailable, text: "the store is too busy", hint: "try again later", busy: true}
 	case "InvalidBucketName":
-		return verdict{kind: trackio.ErrInvalid, text: "the store does not accept the bucket's name"}
+		return verdict{kind: trackio.ErrInvalid, text: "the store does not accept the bucket's name", hint: "check the URL"}
 	case "KeyTooLongError":
 		return verdict{kind: trackio.ErrInvalid, text: "the name is too long for the store"}
 	}
@@ -108,6 +113,7 @@ func explainAWS(err error) verdict {
 	var token *ssocreds.InvalidTokenError
 	var profile config.SharedConfigProfileNotExistError
 	text := err.Error() // these have no types of their own
+	var login *loginError
 	switch {
 	case errors.As(err, &token), strings.Contains(text, "refresh cached SSO token failed"), strings.Contains(text, "SSO session"),
 		strings.Contains(text, "cached SSO token"), strings.Contains(text, "login credentials"):
@@ -116,6 +122,12 @@ func explainAWS(err error) verdict {
 		return verdict{kind: trackio.ErrInvalid, text: "there is no AWS profile " + profile.Profile, hint: "check AWS_PROFILE, profile= and ~/.aws/config"}
 	case strings.Contains(text, "failed to refresh cached credentials"), strings.Contains(text, "get credentials"),
 		strings.Contains(text, "failed to retrieve credentials"), strings.Contains(text, "no EC2 IMDS role found"):
+		return verdict{kind: trackio.ErrPermission, text: "no credentials", hint: hintCredentials}
+	case errors.As(err, &login):
+		if v, network := networkVerdict(err); network {
+			v.text = "signing in: " + v.text
+			return v
+		}
 		return verdict{kind: trackio.ErrPermission, text: "no credentials", hint: hintCredentials}
 	case strings.Contains(text, "failed to load shared config"), strings.Contains(text, "failed to parse"):
 		return verdict{kind: trackio.ErrInvalid, text: "the AWS configuration cannot be read", hint: "check ~/.aws/config and ~/.aws/credentials"}
