@@ -60,6 +60,7 @@ type Backend struct {
 	layout
 	bucket *mediaBucket // nil: media lie on the disk alone
 	now    func() time.Time
+	cache  int // KiB, of each writer
 
 	mu     sync.Mutex
 	closed bool
@@ -94,7 +95,7 @@ func Open(_ context.Context, config Config) (*Backend, error) {
 		return nil, err
 	}
 	done, stop := context.WithCancelCause(context.Background())
-	return &Backend{layout: layout{dir: dir}, bucket: media, now: time.Now, done: done, stop: stop}, nil
+	return &Backend{layout: layout{dir: dir}, bucket: media, now: time.Now, cache: writerCache, done: done, stop: stop}, nil
 }
 
 // ConfigSettings says which directory was taken where none was configured.

@@ -265,11 +265,31 @@ func (s *snapshot) open(ctx context.Context, via string) (err error) {
 		return err
 	}
 	s.db.SetMaxOpenConns(1)
+	if via != viaLocks {
+		if err := keepWAL(ctx, s.db); err != nil {
+			return err
+		}
+	}
 	if s.Tx, err = s.db.BeginTx(ctx, nil); err != nil {
 		return err
 	}
 	s.schema, err = readSchema(ctx, s.Tx)
 	return err
+}
+
+// keepWAL keeps SQLite from removing the WAL when the database is closed. Without
+// locks it would believe to be the last to leave, and a WAL in which it has found
+// no commit would go, be it that a writer has begun to use it since.
+func keepWAL(ctx context.Context, db *sql.DB) error {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return conn.Raw(func(driver any) error {
+		_, err := driver.(sqlite.FileControl).FileControlPersistWAL("main", 1)
+		return err
+	})
 }
 
 // isGone reports that SQLite did not find a file that it needed, or an index of

@@ -55,3 +55,16 @@ func deleteForced(dir string) error {
 	defer b.Close()
 	return b.DeleteRun(context.Background(), trackio.RunRef{Project: "p", ID: "id-p"}, trackio.DeleteOptions{Force: true})
 }
+
+// moveSpilling is the helper "move-spilling": a move that holds next to nothing of
+// what it writes in memory, as one of a long run does.
+func moveSpilling(dir string) error {
+	b, err := Open(context.Background(), Config{Dir: dir})
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	b.cache = 16
+	_, err = b.MoveRun(context.Background(), trackio.RunRef{Project: "p", ID: "id-long"}, "q", trackio.MoveOptions{})
+	return err
+}

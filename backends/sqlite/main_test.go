@@ -11,6 +11,7 @@ import (
 
 // TestMain turns this binary into a helper process when a test asks for one.
 func TestMain(m *testing.M) {
+	becomeTraced()
 	if name := os.Getenv("TRACKIO_SQLITE_TEST_HELPER"); name != "" {
 		helper, ok := helpers()[name]
 		if !ok {
@@ -36,6 +37,7 @@ func helpers() map[string]func(args []string) error {
 		"change":        func(args []string) error { return changeEverything(args[0], os.Stdout) },
 		"move-big":      func(args []string) error { return moveBig(args[0]) },
 		"delete-forced": func(args []string) error { return deleteForced(args[0]) },
+		"move-spilling": func(args []string) error { return moveSpilling(args[0]) },
 		"move":          func(args []string) error { return moveOnly(args[0], os.Stdout) },
 		"read":          func(args []string) error { return readEverything(args[0], os.Stdout) },
 	}

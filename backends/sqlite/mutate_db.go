@@ -28,14 +28,20 @@ func (b *Backend) openWriter(ctx context.Context, path string, create bool) (*wr
 	if create {
 		mode, settings = "mode=rwc", append(settings, "PRAGMA journal_mode = "+journalMode(os.Getenv))
 	}
-	return startWriter(ctx, path, mode, settings)
+	return startWriter(ctx, path, mode, append(settings, b.cacheSetting()))
 }
 
 // openScratch makes a new database for this process alone, which nobody reads
 // after a crash.
 func (b *Backend) openScratch(ctx context.Context, path string) (*writer, error) {
-	return startWriter(ctx, path, "mode=rwc", []string{"PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF"})
+	return startWriter(ctx, path, "mode=rwc", []string{"PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", b.cacheSetting()})
 }
+
+// writerCache is how many KiB of changed pages a writer holds; more is spilled to
+// the WAL.
+const writerCache = 16 << 10
+
+func (b *Backend) cacheSetting() string { return fmt.Sprintf("PRAGMA cache_size = -%d", b.cache) }
 
 func startWriter(ctx context.Context, path, mode string, settings []string) (*writer, error) {
 	w := &writer{path: path, release: holdLocks(path)}
@@ -57,7 +63,6 @@ func (w *writer) begin(ctx context.Context, mode string, settings []string) (err
 		fmt.Sprintf("PRAGMA busy_timeout = %d", lockBudget.Milliseconds()),
 		"PRAGMA synchronous = FULL",
 		"PRAGMA secure_delete = OFF", // as Python's connections: freed pages are not overwritten
-		"PRAGMA cache_size = -16384", // KiB; more is spilled to the WAL, not held
 	}, settings...)
 	for _, text := range append(settings, "BEGIN IMMEDIATE") {
 		if _, err := w.ExecContext(ctx, text); err != nil {

@@ -5,8 +5,8 @@
 // and looks at what is left: as our own readers see it, as Python Trackio would
 // see it, and after the next change has come by and settled it. For a change that
 // is one thread, strace counts the calls and sends the signal; for programs of
-// several processes a tracer of this package does, since strace counts the calls
-// of each thread alone.
+// several processes the tracer beside this package does, since strace counts the
+// calls of each thread alone.
 //
 //	make kill
 package kill
@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/trackio-go/trackio/plugin"
+	"github.com/trackio-go/trackio/tests/tracer"
 )
 
 // kept is a directory for stores that one sweep makes and another goes on with.
@@ -35,9 +36,7 @@ var kept string
 var operations, killPoints, distinct, violations atomic.Int64
 
 func TestMain(m *testing.M) {
-	if os.Getenv(filterVariable) != "" {
-		os.Exit(runFiltered(os.Args))
-	}
+	tracer.Become()
 	if plugin.ServeBuiltin(os.Args, builtins()) {
 		return
 	}

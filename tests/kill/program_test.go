@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/trackio-go/trackio/tests/tracer"
 )
 
 // sweepProgram kills the program as it is, and the process of its backend, at
@@ -49,11 +51,11 @@ func sweepProcesses(t *testing.T, store string, processes []string, at func(t *t
 	t.Helper()
 	counted := filepath.Join(t.TempDir(), "store")
 	copyTree(t, store, counted)
-	r, counts := traceProcess(t, at(t, counted), 0, 0)
-	if r.code != 0 || len(counts) != len(processes) {
-		t.Fatalf("unharmed: exit code %d of %d processes\n%s", r.code, len(counts), r.output)
+	r := traceProcess(t, at(t, counted), 0, 0)
+	if r.Code != 0 || len(r.Calls) != len(processes) {
+		t.Fatalf("unharmed: exit code %d of %d processes\n%s", r.Code, len(r.Calls), r.Output)
 	}
-	for victim, n := range counts {
+	for victim, n := range r.Calls {
 		t.Logf("%s: %d calls", processes[victim], n)
 		for first := 1; first <= n; first += part {
 			last := min(first+part-1, n)
@@ -62,19 +64,19 @@ func sweepProcesses(t *testing.T, store string, processes []string, at func(t *t
 				for when := first; when <= last || last == n; when++ {
 					dir := filepath.Join(t.TempDir(), "store")
 					copyTree(t, store, dir)
-					r, counts := traceProcess(t, at(t, dir), victim, when)
-					if r.killed > 0 {
+					r := traceProcess(t, at(t, dir), victim, when)
+					if r.Killed {
 						killPoints.Add(1)
 					}
-					err := check(t, dir, r)
-					if err == nil && r.killed == 0 && (len(counts) != len(processes) || counts[victim] >= when) {
+					err := check(t, dir, result{code: r.Code, killed: count(r.Killed), output: r.Output})
+					if err == nil && !r.Killed && (len(r.Calls) != len(processes) || r.Calls[victim] >= when) {
 						err = errors.New("the call was not met")
 					}
 					if err != nil {
 						violations.Add(1)
-						t.Errorf("%s killed before call %d: %v\n%s", processes[victim], when, err, r.output)
+						t.Errorf("%s killed before call %d: %v\n%s", processes[victim], when, err, r.Output)
 					}
-					if r.killed == 0 {
+					if !r.Killed {
 						return
 					}
 					_ = os.RemoveAll(dir)
@@ -82,6 +84,24 @@ func sweepProcesses(t *testing.T, store string, processes []string, at func(t *t
 			})
 		}
 	}
+}
+
+// traceProcess runs a command, whose process of the number victim is killed before
+// its call of that number.
+func traceProcess(t *testing.T, c command, victim, when int) tracer.Result {
+	t.Helper()
+	r, err := tracer.Run(t.TempDir(), c.args, c.env, victim, when)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func count(killed bool) int {
+	if killed {
+		return 1
+	}
+	return 0
 }
 
 // sockets is a directory for the sockets between host and backend, whose names

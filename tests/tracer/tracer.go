@@ -1,33 +1,34 @@
 //go:build kill && linux
 
-package kill
+// Package tracer runs a program of any number of processes and kills one of them
+// before its n-th system call of those that leave something behind. strace counts
+// the calls of each thread for itself, so that a call of one thread is met only
+// when no other thread has made as many before; this tracer counts the calls of a
+// process, whichever of its threads makes them, and kills that process.
+//
+// The program is started by way of the test binary, whose TestMain begins with
+// [Become].
+package tracer
 
 import (
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
-	"testing"
 	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// A program of several processes with many threads is not for strace, which
-// counts the calls of each thread for itself: a call of one thread is met only
-// when no other thread of any process has made as many before. This tracer counts
-// the calls of one process, whichever thread makes them, and kills that process.
+// filterVariable makes a binary let its calls be traced and become another program.
+const filterVariable = "TRACKIO_TRACER_FILTER"
 
-// filterVariable makes this binary let its calls be traced and become another
-// program.
-const filterVariable = "TRACKIO_KILL_FILTER"
-
-// tracedCalls are those of calls.
+// tracedCalls are the calls that leave something behind.
 func tracedCalls() []uint32 {
 	return append([]uint32{
 		unix.SYS_LINKAT, unix.SYS_UNLINKAT, unix.SYS_RENAMEAT, unix.SYS_RENAMEAT2, unix.SYS_MKDIRAT, unix.SYS_SYMLINKAT,
@@ -36,9 +37,18 @@ func tracedCalls() []uint32 {
 	}, oldCalls...)
 }
 
-// runFiltered installs a filter that stops the process, and all that it starts,
-// at the traced calls, and becomes the program of the arguments.
-func runFiltered(args []string) int {
+// Become turns this process into the program that is to be traced, when it was
+// started for that; else it does nothing.
+func Become() {
+	if os.Getenv(filterVariable) != "" {
+		fmt.Fprintln(os.Stderr, become(os.Args))
+		os.Exit(1)
+	}
+}
+
+// become installs a filter that stops the process, and all that it starts, at the
+// traced calls, and becomes the program of the arguments.
+func become(args []string) error {
 	runtime.LockOSThread()
 	const number = 0 // where a filter finds the number of the call
 	filter := []unix.SockFilter{{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: number}}
@@ -57,14 +67,39 @@ func runFiltered(args []string) int {
 	if err == nil {
 		err = errors.Join(os.Unsetenv(filterVariable), syscall.Exec(args[0], args, os.Environ()))
 	}
-	fmt.Fprintln(os.Stderr, err)
-	return 1
+	return err
 }
 
-// tracer runs a program and counts the calls of its processes, which are numbered
-// in the order in which they start.
+// Result is how a program ended.
+type Result struct {
+	Code   int   // of the first process's exit; -1 when it was killed
+	Killed bool  // whether the call was met
+	Calls  []int // how many each process has made
+	Output string
+}
+
+// Run runs a program, whose path is the first of args, and waits for all of its
+// processes. They are numbered in the order in which they become programs, the
+// first 0. The one of the number victim is killed before its call of that number;
+// none when it is 0.
+func Run(dir string, args, env []string, victim, when int) (Result, error) {
+	out, err := os.CreateTemp(dir, "output")
+	if err != nil {
+		return Result{}, err
+	}
+	defer out.Close()
+	tr := &tracer{victim: victim, when: when, threads: map[int]int{}, numbers: map[int]int{}}
+	done := make(chan error)
+	go func() { done <- tr.run(args, env, out) }()
+	if err := <-done; err != nil {
+		return Result{}, fmt.Errorf("tracing %s: %w", args[0], err)
+	}
+	text, err := os.ReadFile(out.Name())
+	return Result{Code: tr.codes[0], Killed: tr.killed, Calls: tr.counts, Output: string(text)}, err
+}
+
 type tracer struct {
-	victim, when int // kill the process of that number before its call of that number; none for when 0
+	victim, when int
 
 	root    int
 	threads map[int]int // of every thread: its process
@@ -77,39 +112,13 @@ type tracer struct {
 // deadline is how long a traced program may take.
 const deadline = 2 * time.Minute
 
-// traceProcess runs a command, whose process of the number victim is killed before
-// its call of that number. It returns how many calls each process has made.
-func traceProcess(t *testing.T, c command, victim, when int) (r result, counts []int) {
-	t.Helper()
-	out, err := os.Create(filepath.Join(t.TempDir(), "output"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Close()
-	tr := &tracer{victim: victim, when: when, threads: map[int]int{}, numbers: map[int]int{}}
-	done := make(chan error)
-	go func() { done <- tr.run(c, out) }()
-	if err := <-done; err != nil {
-		t.Fatalf("tracing: %v", err)
-	}
-	text, err := os.ReadFile(out.Name())
-	if err != nil {
-		t.Fatal(err)
-	}
-	r = result{code: tr.codes[0], output: string(text)}
-	if tr.killed {
-		r.killed = 1
-	}
-	return r, tr.counts
-}
-
-// run runs the command and waits for all its processes. It leaves its goroutine's
-// thread locked, which ends with it: it is the tracer of them all.
-func (tr *tracer) run(c command, out *os.File) error {
+// run leaves its goroutine's thread locked, which ends with it: it is the tracer
+// of all processes.
+func (tr *tracer) run(args, env []string, out *os.File) error {
 	runtime.LockOSThread()
-	cmd := exec.Command(os.Args[0])
-	cmd.Args = c.args
-	cmd.Env = append(c.env, filterVariable+"=1")
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Args = args
+	cmd.Env = append(slices.Clone(env), filterVariable+"=1")
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Ptrace: true, Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
@@ -123,7 +132,7 @@ func (tr *tracer) run(c command, out *os.File) error {
 	defer timer.Stop()
 	var status unix.WaitStatus
 	if _, err := wait(tr.root, &status); err != nil || !status.Stopped() {
-		return fmt.Errorf("%s did not start: %v %w", c.args[0], status, err)
+		return fmt.Errorf("%s did not start: %v %w", args[0], status, err)
 	}
 	tr.number(tr.root)
 	err := unix.PtraceSetOptions(tr.root, unix.PTRACE_O_TRACESECCOMP|unix.PTRACE_O_TRACECLONE|unix.PTRACE_O_TRACEFORK|

@@ -1,6 +1,6 @@
 //go:build kill && linux && !amd64
 
-package kill
+package tracer
 
 // oldCalls are those that younger architectures do not have.
 var oldCalls []uint32

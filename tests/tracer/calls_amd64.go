@@ -1,6 +1,6 @@
 //go:build kill && linux
 
-package kill
+package tracer
 
 import "golang.org/x/sys/unix"
 
