@@ -191,10 +191,11 @@ func (b *Backend) judge(runs map[trackio.RunRef]*ledger.Run, c trackio.Change) (
 		}
 		if r.Undelivered > 0 && !c.Force {
 			return refused(trackio.Errorf(trackio.ErrConflict, "run %q has %d rows that Trackio has not delivered to its Space yet; it was not moved", c.Run.ID, r.Undelivered).
-				WithHint("deliver them first, or force it: they are then delivered from the new place"))
+				WithHint("they are delivered from a Trackio directory, not from a bucket; or force it: they then wait in the new place"))
 		}
 		if target := (trackio.RunRef{Project: c.To, ID: c.Run.ID}); runs[target] != nil {
-			return refused(errTaken(target))
+			return refused(trackio.Errorf(trackio.ErrExists, "project %q has a run %q already; it was not moved", target.Project, target.ID).
+				WithHint("delete one of the two, or move to another project"))
 		}
 		moved := *r
 		return outcome{run: &moved, project: c.To}, ledger.Move(c.Run.Project, c.To, &moved)

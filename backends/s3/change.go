@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"time"
 
 	"github.com/trackio-go/trackio/backends/s3/internal/ledger"
 	"github.com/trackio-go/trackio/trackio"
@@ -13,8 +14,10 @@ func (b *Backend) guard(ref trackio.RunRef, r *ledger.Run, verb, ifRevision stri
 		return trackio.Errorf(trackio.ErrConflict, "run %q has changed since it was looked at; it was not %s", ref.ID, verb).
 			WithHint("look at it again, then repeat")
 	}
-	if updated := r.Updated(); !force && !updated.IsZero() && b.now().Sub(updated) < liveWindow {
-		return trackio.Errorf(trackio.ErrConflict, "run %q is still being written to: its last row is of %s; it was not %s", ref.ID, r.UpdatedAt, verb).
+	updated := r.Updated()
+	if age := b.now().Sub(updated); !force && !updated.IsZero() && age < liveWindow {
+		return trackio.Errorf(trackio.ErrConflict, "run %q is still being written to: its last row is %s old; it was not %s",
+			ref.ID, max(age, 0).Round(time.Second), verb).
 			WithHint("wait until the training has ended, or force it")
 	}
 	return nil

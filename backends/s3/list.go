@@ -49,8 +49,12 @@ func (b *Backend) ListRuns(ctx context.Context, project string, opts trackio.Lis
 		}
 		for run, err := range state.Runs(ctx, project) {
 			var info trackio.RunInfo
-			if err == nil {
+			switch {
+			case err == nil:
 				info, err = b.listed(ctx, project, run, opts)
+			case isAbsent(err):
+				err = trackio.Errorf(trackio.ErrNotFound, "no project %q in %s", project, b.bucket).
+					WithHint("list the projects for their names")
 			}
 			if err != nil {
 				yield(trackio.RunInfo{}, cause(ctx, err))

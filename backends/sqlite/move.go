@@ -132,7 +132,7 @@ func checkRoom(ctx context.Context, q querier, s *schema, p *plan, target, id st
 		return err
 	}
 	if taken {
-		e := trackio.Errorf(trackio.ErrExists, "project %q has a run %q already; nothing was moved", target, id)
+		e := trackio.Errorf(trackio.ErrExists, "project %q has a run %q already; it was not moved", target, id)
 		if s.key == "run_name" {
 			return e.WithHint("that project was written by an old Trackio, which knows runs by their names alone; rename or delete one of the two, or move to another project")
 		}
