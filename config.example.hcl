@@ -16,6 +16,14 @@ backend "sqlite" "local" {
   dir = "~/.cache/huggingface/trackio"
 }
 
+# Its media may lie in a bucket: s3://, gs://, azblob://, file://, or a path. The
+# databases stay in the directory, and so do media that Python has written there.
+#
+# backend "sqlite" "shared-media" {
+#   dir   = "/data/trackio"
+#   media = "s3://ml-media?region=eu-west-1&prefix=trackio/"
+# }
+
 # "s3" is built in too: everything in a bucket, with nothing beside it, for any
 # number of machines at once: s3:// and what speaks its language, gs://,
 # azblob://, file://. Credentials come from where the cloud's own tools have them:

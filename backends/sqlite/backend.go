@@ -4,7 +4,8 @@
 //
 // # Configuration
 //
-// See [Config]: the directory, by default the one that Python Trackio uses.
+// See [Config]: the directory, by default the one that Python Trackio uses; and
+// where media lie, by default in the directory.
 //
 // # Layout
 //
@@ -15,6 +16,20 @@
 //	.trackio-go/                 operations under way, and imports before they are visible
 //
 // A database is read as it is: it is never migrated.
+//
+// # Media in a bucket
+//
+// With [Config.Media] a file that a row refers to is looked for in the bucket,
+// under its file_path as the key, and then in media/, where Python Trackio writes;
+// it is missing only if it is definitely in neither. What this package stores goes
+// into the bucket, under <project>/run-<32 digits>/, a directory of each import's
+// and move's own. A move leaves every file where it is kept: what is in the bucket
+// is copied there by the store itself, what is on the disk gets another name there.
+//
+// The bucket is contacted by what reads or changes media, and only then. Without
+// it a change of a run with media is refused, with nothing changed; a change that
+// has happened leaves what could not be deleted to a later one. No lock is held
+// meanwhile. Deleting a project deletes all objects under its name.
 //
 // Rows in the inbox are counted in listings, as Pending of runs that have other
 // rows too. Before a change of a run they are imported as Python Trackio does,
@@ -39,6 +54,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/trackio-go/trackio/backends/internal/bucket"
 	"github.com/trackio-go/trackio/trackio"
 )
 
@@ -54,6 +70,10 @@ type Config struct {
 	// Dir/media, where Python Trackio writes them.
 	Media string `trackio:"media" help:"where media lie: the URL of a bucket, such as s3://bucket?prefix=media, or an absolute path; by default media/ in the Trackio directory"`
 }
+
+// Environment returns the variables that the clients of buckets read, by name or
+// as the beginning of names and "*".
+func Environment() []string { return bucket.Environment() }
 
 // Backend is an opened Trackio directory.
 type Backend struct {

@@ -66,8 +66,8 @@ func newMediaBucket(media, dir string) (*mediaBucket, error) {
 		return nil, nil
 	}
 	invalid := func(format string, args ...any) error {
-		return trackio.Errorf(trackio.ErrInvalid, "media = %q: "+format, append([]any{media}, args...)...).
-			WithHint("write the URL of a bucket, such as s3://bucket?region=eu-west-1&prefix=media, or an absolute path; or leave it out, for media beside the databases")
+		return mediaError{trackio.Errorf(trackio.ErrInvalid, "media = %q: "+format, append([]any{media}, args...)...).
+			WithHint("write the URL of a bucket, such as s3://bucket?region=eu-west-1&prefix=media, or an absolute path; or leave it out, for media beside the databases")}
 	}
 	if !strings.Contains(media, "://") {
 		if !filepath.IsAbs(media) {
@@ -100,6 +100,12 @@ func newMediaBucket(media, dir string) (*mediaBucket, error) {
 		return b, nil
 	}}, nil
 }
+
+// mediaError is shown at the attribute media of the configuration file.
+type mediaError struct{ error }
+
+func (e mediaError) Unwrap() error         { return e.error }
+func (mediaError) ConfigAttribute() string { return "media" }
 
 // bucketName is the URL of a bucket with those of its options that say which
 // bucket it is; how it is reached may change while an operation is interrupted.

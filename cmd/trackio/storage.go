@@ -19,6 +19,7 @@ func builtins() []plugin.Definition {
 	return []plugin.Definition{
 		plugin.Define(plugin.Info{
 			Type: "sqlite", Version: version, Description: "the directory that Python Trackio reads and writes",
+			Environment: sqlite.Environment(),
 		}, sqlite.Open),
 		plugin.Define(plugin.Info{
 			Type: "s3", Version: version, Description: "a bucket, on S3 or any other object store",
