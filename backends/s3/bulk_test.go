@@ -37,8 +37,9 @@ func seed(t *testing.T, b *Backend, project string, runs, config int) []trackio.
 	var refs []trackio.RunRef
 	text := json.RawMessage(fmt.Sprintf(`"{\"note\":%s}"`, strings.Repeat("x", config)))
 	for len(refs) < runs {
+		var actions []ledger.Action
 		_, err := b.ledger.Commit(t.Context(), func(ctx context.Context, _ *ledger.State) ([]ledger.Action, error) {
-			var actions []ledger.Action
+			actions = nil
 			for room := 0; len(refs)+len(actions) < runs; {
 				begun, err := b.ledger.Begin(ctx)
 				if err != nil {
@@ -55,13 +56,13 @@ func seed(t *testing.T, b *Backend, project string, runs, config int) []trackio.
 				}
 				actions = append(actions, action)
 			}
-			for i := range actions {
-				refs = append(refs, trackio.RunRef{Project: project, ID: actions[i].Run.ID})
-			}
 			return actions, nil
 		})
 		if err != nil {
 			t.Fatal(err)
+		}
+		for _, action := range actions {
+			refs = append(refs, trackio.RunRef{Project: project, ID: action.Run.ID})
 		}
 	}
 	return refs
@@ -149,35 +150,37 @@ func TestOneCommit(t *testing.T) {
 // caller gives up after the first of several commits, or leaves the loop.
 func TestCancelledBetweenCommits(t *testing.T) {
 	for _, how := range []string{"cancelled", "left"} {
-		b := opened(t, stores()["memory"](t))
-		refs := seed(t, b, "alpha", 1500, 2<<10)
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		n := 0
-		var failed error
-		for result, err := range b.ChangeRuns(ctx, changesOf(refs, trackio.Change{Kind: trackio.ChangeMove, To: "beta"})) {
+		t.Run(how, func(t *testing.T) {
+			b := opened(t, stores()["memory"](t))
+			refs := seed(t, b, "alpha", 1500, 2<<10)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			n := 0
+			var failed error
+			for result, err := range b.ChangeRuns(ctx, changesOf(refs, trackio.Change{Kind: trackio.ChangeMove, To: "beta"})) {
+				if err != nil {
+					failed = err
+					continue
+				}
+				if n++; result.Err != nil {
+					t.Fatal(result.Err)
+				}
+				if cancel(); how == "left" {
+					break
+				}
+			}
+			state, err := b.ledger.Load(t.Context())
 			if err != nil {
-				failed = err
-				continue
+				t.Fatal(err)
 			}
-			if n++; result.Err != nil {
-				t.Fatal(result.Err)
+			moved := int(state.Count("beta"))
+			if moved == 0 || moved == len(refs) || state.Count("alpha") != int64(len(refs)-moved) {
+				t.Errorf("%s: %d of %d runs were moved, want those of one commit", how, moved, len(refs))
 			}
-			if cancel(); how == "left" {
-				break
+			if how == "cancelled" && (n != moved || !errors.Is(failed, context.Canceled)) {
+				t.Errorf("%d runs were moved; there were %d results and then the error %v", moved, n, failed)
 			}
-		}
-		state, err := b.ledger.Load(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		moved := int(state.Count("beta"))
-		if moved == 0 || moved == len(refs) || state.Count("alpha") != int64(len(refs)-moved) {
-			t.Errorf("%s: %d of %d runs were moved, want those of one commit", how, moved, len(refs))
-		}
-		if how == "cancelled" && (n != moved || !errors.Is(failed, context.Canceled)) {
-			t.Errorf("%d runs were moved; there were %d results and then the error %v", moved, n, failed)
-		}
+		})
 	}
 }
 
