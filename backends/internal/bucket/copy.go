@@ -22,12 +22,17 @@ import (
 // A copier is a store that copies objects itself. The copy is whole, or there is
 // none; one that was there is replaced.
 type copier interface {
-	// copy reports whether the copy needs no comparison.
-	copy(ctx context.Context, from, to string) (same bool, err error)
-	// sum returns a hash of the content as the store has computed it, in a form
-	// in which equal hashes mean equal content; "" if it has none.
-	sum(ctx context.Context, key string) (string, error)
+	// look describes an object, by a hash of its content too, as the store has
+	// computed it and in a form in which equal hashes mean equal content; "" if
+	// there is none.
+	look(ctx context.Context, key string) (size int64, sum string, err error)
+	// copy returns the hash of the copy as look would, or "" if that has to be
+	// asked, or sameFile.
+	copy(ctx context.Context, from, to string) (sum string, err error)
 }
+
+// sameFile: the copy is the original, by another name.
+const sameFile = "the same file"
 
 // largestCopy is what S3 copies in one request.
 const largestCopy = 5 << 30
@@ -52,21 +57,28 @@ func (b *Bucket) Copy(ctx context.Context, from, to, contentType string) error {
 	if err := ctx.Err(); err != nil {
 		return b.fault(ctx, "copy", from, err)
 	}
-	at, err := b.Stat(ctx, from)
+	call, cancel := context.WithTimeout(ctx, b.timeout)
+	size, sum, err := b.look(call, source)
+	cancel()
 	if err != nil {
-		return err
+		return b.fault(ctx, "copy", from, err)
 	}
-	if store, ok := b.store.(copier); ok && at.Size <= largestCopy {
-		call, cancel := context.WithTimeout(ctx, b.timeout+time.Duration(at.Size>>23)*time.Second)
-		same, err := store.copy(call, source, target)
-		cancel()
-		if err == nil && same {
+	if store, ok := b.store.(copier); ok && size <= largestCopy {
+		call, cancel := context.WithTimeout(ctx, 2*b.timeout+time.Duration(size>>23)*time.Second)
+		defer cancel()
+		copied, err := store.copy(call, source, target)
+		if err == nil && copied == "" {
+			_, copied, err = store.look(call, target)
+		}
+		switch {
+		case err == nil && (copied == sameFile || sum != "" && copied == sum):
 			return nil
-		}
-		if err == nil {
-			return b.compare(ctx, store, from, to)
-		}
-		if !errors.Is(b.verdict(err).kind, errors.ErrUnsupported) {
+		case err == nil:
+			if sum, err = b.hash(ctx, from); err != nil {
+				return err
+			}
+			return b.confirm(ctx, from, to, sum)
+		case !errors.Is(b.verdict(err).kind, errors.ErrUnsupported):
 			return b.fault(ctx, "copy", from, err)
 		}
 	}
@@ -76,32 +88,18 @@ func (b *Bucket) Copy(ctx context.Context, from, to, contentType string) error {
 	}
 	defer r.Close()
 	hashed := sha256.New()
-	if err := b.Upload(ctx, to, io.TeeReader(r, hashed), at.Size, contentType); err != nil {
+	if err := b.Upload(ctx, to, io.TeeReader(r, hashed), size, contentType); err != nil {
 		return err
 	}
 	return b.confirm(ctx, from, to, hex.EncodeToString(hashed.Sum(nil)))
 }
 
-// compare makes sure that a copy equals its original.
-func (b *Bucket) compare(ctx context.Context, store copier, from, to string) error {
-	call, cancel := context.WithTimeout(ctx, b.timeout)
-	defer cancel()
-	original, err := store.sum(call, b.prefix+from)
-	if err != nil {
-		return b.fault(ctx, "look at", from, err)
+func (b *Bucket) look(ctx context.Context, whole string) (int64, string, error) {
+	if store, ok := b.store.(copier); ok {
+		return store.look(ctx, whole)
 	}
-	copied, err := store.sum(call, b.prefix+to)
-	if err != nil {
-		return b.fault(ctx, "look at", to, err)
-	}
-	if original != "" && original == copied {
-		return nil
-	}
-	want, err := b.hash(ctx, from)
-	if err != nil {
-		return err
-	}
-	return b.confirm(ctx, from, to, want)
+	at, err := b.store.stat(ctx, whole)
+	return at.Size, "", err
 }
 
 // confirm reads a copy and compares its hash.
@@ -130,44 +128,63 @@ func (b *Bucket) hash(ctx context.Context, key string) (string, error) {
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
-func (g *gocloud) copy(ctx context.Context, from, to string) (bool, error) {
-	return false, g.bucket.Copy(ctx, to, from, nil)
-}
-
-func (g *gocloud) sum(ctx context.Context, key string) (string, error) {
+func (g *gocloud) look(ctx context.Context, key string) (int64, string, error) {
 	a, err := g.bucket.Attributes(ctx, key)
 	if err != nil {
-		return "", err
+		return 0, "", err
 	}
-	return hex.EncodeToString(a.MD5), nil
+	return a.Size, hex.EncodeToString(a.MD5), nil
+}
+
+func (g *gocloud) copy(ctx context.Context, from, to string) (string, error) {
+	return "", g.bucket.Copy(ctx, to, from, nil)
+}
+
+// look takes the ETag where that is the MD5 of the content: not of an object that
+// was sent in parts or is encrypted with a key of KMS.
+func (s *s3Store) look(ctx context.Context, key string) (int64, string, error) {
+	at, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: aws.String(escapeKey(key))})
+	if err != nil {
+		return 0, "", err
+	}
+	return aws.ToInt64(at.ContentLength), md5Of(at.ETag, at.SSEKMSKeyId), nil
+}
+
+func md5Of(tag, kms *string) string {
+	text := strings.Trim(aws.ToString(tag), `"`)
+	if digits, err := hex.DecodeString(text); err != nil || len(digits) != 16 || aws.ToString(kms) != "" {
+		return ""
+	}
+	return text
 }
 
 // copy waits longer for an answer than other requests: it comes when the store
 // has copied everything.
-func (s *s3Store) copy(ctx context.Context, from, to string) (bool, error) {
+func (s *s3Store) copy(ctx context.Context, from, to string) (string, error) {
 	source := s.bucket + "/" + strings.NewReplacer("+", "%20", "%2F", "/").Replace(url.QueryEscape(escapeKey(from)))
-	_, err := s.client.CopyObject(ctx, &s3.CopyObjectInput{
+	copied, err := s.client.CopyObject(ctx, &s3.CopyObjectInput{
 		Bucket: &s.bucket, Key: aws.String(escapeKey(to)), CopySource: &source,
 		ServerSideEncryption: s.sse.method, SSEKMSKeyId: s.sse.key,
 	}, s.patiently)
-	return false, err
-}
-
-// sum is the ETag where that is the MD5 of the content: not of an object that was
-// sent in parts or is encrypted with a key of KMS.
-func (s *s3Store) sum(ctx context.Context, key string) (string, error) {
-	at, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: aws.String(escapeKey(key))})
-	if err != nil {
+	if err != nil || copied.CopyObjectResult == nil {
 		return "", err
 	}
-	tag := strings.Trim(aws.ToString(at.ETag), `"`)
-	if digits, err := hex.DecodeString(tag); err != nil || len(digits) != 16 || aws.ToString(at.SSEKMSKeyId) != "" {
-		return "", nil
-	}
-	return tag, nil
+	return md5Of(copied.CopyObjectResult.ETag, copied.SSEKMSKeyId), nil
 }
 
-func (g *gcsStore) copy(ctx context.Context, from, to string) (bool, error) {
+func (g *gcsStore) look(ctx context.Context, key string) (int64, string, error) {
+	var object *storage.Object
+	err := again(ctx, func() (err error) {
+		object, err = g.objects.Get(g.bucket, key).Fields("size,md5Hash").Context(ctx).Do()
+		return err
+	})
+	if err != nil {
+		return 0, "", err
+	}
+	return int64(object.Size), object.Md5Hash, nil
+}
+
+func (g *gcsStore) copy(ctx context.Context, from, to string) (string, error) {
 	token := ""
 	for {
 		var answer *storage.RewriteResponse
@@ -179,34 +196,32 @@ func (g *gcsStore) copy(ctx context.Context, from, to string) (bool, error) {
 			answer, err = call.Do()
 			return err
 		})
-		if err != nil || answer.Done {
-			return false, err
+		switch {
+		case err != nil:
+			return "", err
+		case answer.Done && answer.Resource != nil:
+			return answer.Resource.Md5Hash, nil
+		case answer.Done:
+			return "", nil
 		}
 		token = answer.RewriteToken
 	}
 }
 
-func (g *gcsStore) sum(ctx context.Context, key string) (string, error) {
-	var object *storage.Object
-	err := again(ctx, func() (err error) {
-		object, err = g.objects.Get(g.bucket, key).Fields("md5Hash").Context(ctx).Do()
-		return err
-	})
-	if err != nil {
-		return "", err
-	}
-	return object.Md5Hash, nil
+func (d *directory) look(ctx context.Context, key string) (int64, string, error) {
+	at, err := d.stat(ctx, key)
+	return at.Size, "", err
 }
 
 // copy is a second name of the file: objects are replaced, never written into.
-func (d *directory) copy(ctx context.Context, from, to string) (bool, error) {
+func (d *directory) copy(ctx context.Context, from, to string) (string, error) {
 	source, err := d.file(from)
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	target, err := d.file(to)
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	for range 100 {
 		if err = d.makeParents(target); err == nil {
@@ -217,15 +232,12 @@ func (d *directory) copy(ctx context.Context, from, to string) (bool, error) {
 		}
 	}
 	if err == nil {
-		return true, d.sync(filepath.Dir(target))
+		return sameFile, d.sync(filepath.Dir(target))
 	}
 	f, look := d.root.Open(source)
 	if look != nil {
-		return false, look
+		return "", look
 	}
 	defer f.Close()
-	return false, d.save(ctx, to, f, false) // one is there, or there are no hard links
+	return "", d.save(ctx, to, f, false) // one is there, or there are no hard links
 }
-
-// sum has no hash: a copy that is another file is read.
-func (d *directory) sum(context.Context, string) (string, error) { return "", nil }

@@ -14,21 +14,22 @@ type damaging struct {
 	hash bool // it says what it has stored
 }
 
-func (d *damaging) copy(ctx context.Context, _, to string) (bool, error) {
-	return false, d.write(ctx, to, []byte("damaged"), "", false)
+func (d *damaging) copy(ctx context.Context, _, to string) (string, error) {
+	return "", d.write(ctx, to, []byte("damaged"), "", false)
 }
 
-func (d *damaging) sum(ctx context.Context, key string) (string, error) {
+func (d *damaging) look(ctx context.Context, key string) (int64, string, error) {
+	size, sum, err := d.gocloud.look(ctx, key)
 	if !d.hash {
-		return "", nil
+		sum = ""
 	}
-	return d.gocloud.sum(ctx, key)
+	return size, sum, err
 }
 
 type deaf struct{ gocloud }
 
-func (d *deaf) copy(context.Context, string, string) (bool, error) {
-	return false, errors.ErrUnsupported
+func (d *deaf) copy(context.Context, string, string) (string, error) {
+	return "", errors.ErrUnsupported
 }
 
 func (d *deaf) explain(err error) verdict {
