@@ -266,10 +266,8 @@ func (l *Ledger) hinted(ctx context.Context) (int64, error) {
 	var hint struct {
 		Seq int64 `json:"seq"`
 	}
-	if json.Unmarshal(body, &hint) != nil || hint.Seq < 0 {
-		return 0, nil
-	}
-	return hint.Seq, nil
+	_ = json.Unmarshal(body, &hint) // it may be anything: nothing rests on it
+	return max(hint.Seq, 0), nil
 }
 
 // listed returns the numbers of the checkpoints that are there, the newest first.

@@ -89,7 +89,7 @@ func TestCloseGivesUpWithItsContext(t *testing.T) {
 		m := newMemory()
 		l := Open(m, "test")
 		grow(t, l, 1)
-		m.delay = func() time.Duration { return time.Hour }
+		m.delay = func() time.Duration { return 15 * time.Second }
 		begun := make(chan error)
 		go func() {
 			_, err := remove(t.Context(), l, "q1", "r1")
@@ -104,7 +104,9 @@ func TestCloseGivesUpWithItsContext(t *testing.T) {
 		if _, err := remove(t.Context(), l, "q1", "r1"); !errors.Is(err, trackio.ErrUnavailable) {
 			t.Errorf("commit after close: %v", err)
 		}
-		<-begun // it ends all the same
+		if err := <-begun; err != nil { // it ends all the same
+			t.Error(err)
+		}
 		if err := l.Close(t.Context()); err != nil {
 			t.Error(err)
 		}

@@ -19,13 +19,12 @@ type Change func(ctx context.Context, s *State) ([]Action, error)
 // request is a call of Commit. Its fields but ctx and change are guarded by the
 // ledger's mu until done is closed.
 type request struct {
-	ctx     context.Context
-	change  Change
-	phase   phase
-	actions []Action
-	seq     int64
-	err     error
-	done    chan struct{}
+	ctx    context.Context
+	change Change
+	phase  phase
+	seq    int64
+	err    error
+	done   chan struct{}
 }
 
 type phase int
