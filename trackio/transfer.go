@@ -12,8 +12,11 @@ type CopyOptions struct {
 	// ID is the id of the copy, "" for that of the run. A copy with another id
 	// is another run: it gets no log ids, alert ids and space ids, which are keys
 	// of what a client has sent, and its traces get ids of their own.
-	ID    string
-	Force bool // copy even rows that are not delivered yet
+	ID string
+	// Force copies even rows that are not delivered yet, so that they are delivered
+	// from both places. A copy with another id needs no force: nothing of it is to
+	// be delivered.
+	Force bool
 }
 
 // Copy copies the run into a project of a storage, which may be the run's own,

@@ -140,11 +140,11 @@ func TestCopyAsAnotherRun(t *testing.T) {
 	r.replace(r.sourceHandle, here, undelivered())
 	r.load()
 	same := trackio.New(r.from)
-	if _, err := r.run.Copy(t.Context(), same, here.Project, trackio.CopyOptions{ID: "2"}); trackio.KindOf(err) != trackio.ErrConflict {
-		t.Errorf("copy of a run that is not delivered: %v, want a conflict", err)
+	if _, err := r.run.Copy(t.Context(), same, "elsewhere", trackio.CopyOptions{}); trackio.KindOf(err) != trackio.ErrConflict {
+		t.Errorf("copy of a run that is not delivered, with its id: %v, want a conflict", err)
 	}
 	for range 2 { // the second finds the same copy
-		made, err := r.run.Copy(t.Context(), same, here.Project, trackio.CopyOptions{ID: "2", Force: true})
+		made, err := r.run.Copy(t.Context(), same, here.Project, trackio.CopyOptions{ID: "2"})
 		if err != nil {
 			if trackio.KindOf(err) != trackio.ErrExists || !strings.Contains(err.Error(), "very same") {
 				t.Fatal(err)

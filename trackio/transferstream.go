@@ -65,7 +65,7 @@ func (t *transfer) adapt(record Record) (Record, error) {
 		adapted.RunRef = t.target
 		return &adapted, nil
 	}
-	if !t.force && undelivered(record) {
+	if !t.force && !t.rekey && undelivered(record) { // without space ids nothing of a copy is to be delivered
 		return nil, Errorf(ErrConflict, "run %q has rows that Trackio has not delivered to its Space yet; nothing was copied", t.info.ID).
 			WithHint("run Python's `trackio sync --project %s` first, or force it: the rows are then delivered from both places or from the new one", t.info.Project)
 	}

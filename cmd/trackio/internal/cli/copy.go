@@ -32,7 +32,8 @@ every file of a copy is compared with the run before it counts as made.
 
 A copy keeps name and id, so a project can have it once. With --new-id it is a
 run of its own, also beside the first in one project: it gets a random id, and
-none of the ids by which Trackio knows what it has sent to a Space.`,
+none of the ids by which Trackio knows what it has sent to a Space. Nothing of it
+is delivered to one, so rows that wait for that do not stand against it.`,
 		Example: `  trackio copy run --project mnist --run first --to archive
   trackio copy run --project mnist --run first --new-id
   trackio copy runs --project mnist --run first --run second --to archive --json`,
@@ -40,7 +41,7 @@ none of the ids by which Trackio knows what it has sent to a Space.`,
 		RunE: a.onBackend(func(ctx context.Context, b trackio.Backend) error { return a.copyRuns(ctx, b, f) }),
 	}
 	a.addChangeFlags(run, &f.changeFlags)
-	run.Flags().Lookup("force").Usage = "also when rows of the run are not delivered to its Space yet"
+	run.Flags().Lookup("force").Usage = "also when rows of the run are not delivered to its Space yet; not needed with --new-id"
 	run.Flags().StringVar(&f.to, "to", "", "`project` to copy to (default: that of the run)")
 	run.Flags().BoolVar(&f.newID, "new-id", false, "give the copy a new, random id")
 	a.complete(run, "to", a.completeProjects)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/trackio-go/trackio/trackio"
 )
@@ -61,6 +62,35 @@ func TestInterrupted(t *testing.T) {
 	if got.code != 130 || got.out != "" || got.errOut != "error: interrupted\n" {
 		t.Errorf("%+v", got)
 	}
+}
+
+// A change that goes on after Ctrl-C says so; one that ends at once does not.
+func TestInterruptedChangeGoesOn(t *testing.T) {
+	for _, slow := range []bool{true, false} {
+		r := newRig(t)
+		r.fill()
+		ctx, cancel := context.WithCancel(context.Background())
+		r.wrap = func(b trackio.Backend) trackio.Backend { return undoing{plain{b}, cancel, slow} }
+		got := r.runContext(ctx, "delete", "run", "--project", "p", "--run-id", "id-first", "--yes")
+		if got.code != 130 || strings.Contains(got.errOut, "finished or undone") != slow {
+			t.Errorf("slow: %v: %+v", slow, got)
+		}
+	}
+}
+
+// undoing is interrupted while it deletes, and takes its time to undo that.
+type undoing struct {
+	plain
+	interrupt func()
+	slow      bool
+}
+
+func (u undoing) DeleteRun(ctx context.Context, _ trackio.RunRef, _ trackio.DeleteOptions) error {
+	u.interrupt()
+	if u.slow {
+		time.Sleep(3 * waitUnseen)
+	}
+	return ctx.Err()
 }
 
 // A reader that goes away is no error.

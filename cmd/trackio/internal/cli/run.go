@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -34,8 +35,10 @@ func Run(ctx context.Context, env *Env, args []string) int {
 	root.SetOut(a.out)
 	root.SetErr(env.Stderr)
 
+	ended := a.explainWait(ctx)
 	ctx = trackio.WithNotes(ctx, func(note string) { a.say("note:", "%s", note) })
 	cmd, err := root.ExecuteContextC(ctx)
+	ended()
 	if err == nil {
 		err = a.out.Flush()
 	} else if !a.started && trackio.KindOf(err) == nil {
@@ -44,6 +47,29 @@ func Run(ctx context.Context, env *Env, args []string) int {
 	code := exitCode(ctx, err)
 	report(env.Stderr, a.errPaint(), code, err)
 	return code
+}
+
+// waitUnseen is how long an interrupted command may go on without a word.
+const waitUnseen = 250 * time.Millisecond
+
+// explainWait says why a command goes on after it was interrupted, when that takes
+// long enough to be noticed, until it has ended.
+func (a *app) explainWait(ctx context.Context) (ended func()) {
+	end, said := make(chan struct{}), make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(said)
+		select {
+		case <-time.After(waitUnseen):
+			a.say("", "Interrupted. What was begun is being finished or undone; a second interrupt ends at once and leaves that to the next change.")
+		case <-end:
+		}
+	})
+	return func() {
+		close(end)
+		if !stop() {
+			<-said
+		}
+	}
 }
 
 // begin wraps the function of a command.
