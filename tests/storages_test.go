@@ -17,6 +17,7 @@ import (
 
 // place is one storage that the program is run on.
 type place struct {
+	name   string // as messages call it
 	config string // the file that selects it
 	env    []string
 	open   func(context.Context) (trackio.Backend, error) // in this process, while the program does not run
@@ -36,13 +37,17 @@ var storages = []struct {
 }
 
 func sqlitePlace(t *testing.T, dir string) place {
-	return newPlace(t, fmt.Sprintf("backend \"sqlite\" \"local\" {\n  dir = %q\n}\n", dir), func(ctx context.Context) (trackio.Backend, error) {
+	return newPlace(t, dir, fmt.Sprintf("backend \"sqlite\" \"local\" {\n  dir = %q\n}\n", dir), func(ctx context.Context) (trackio.Backend, error) {
 		return opened(sqlite.Open(ctx, sqlite.Config{Dir: dir}))
 	})
 }
 
 func bucketPlace(t *testing.T, url string) place {
-	return newPlace(t, fmt.Sprintf("backend \"s3\" \"team\" {\n  bucket = %q\n}\n", url), func(ctx context.Context) (trackio.Backend, error) {
+	name, _, _ := strings.Cut(url, "?")
+	if _, prefix, ok := strings.Cut(url, "prefix="); ok {
+		name += "/" + prefix
+	}
+	return newPlace(t, name, fmt.Sprintf("backend \"s3\" \"team\" {\n  bucket = %q\n}\n", url), func(ctx context.Context) (trackio.Backend, error) {
 		return opened(s3.Open(ctx, s3.Config{Bucket: url}))
 	})
 }
@@ -55,9 +60,9 @@ func opened[B trackio.Backend](b B, err error) (trackio.Backend, error) {
 	return b, nil
 }
 
-func newPlace(t *testing.T, block string, open func(context.Context) (trackio.Backend, error)) place {
+func newPlace(t *testing.T, name, block string, open func(context.Context) (trackio.Backend, error)) place {
 	t.Helper()
-	p := place{config: filepath.Join(t.TempDir(), "config.hcl"), open: open}
+	p := place{name: name, config: filepath.Join(t.TempDir(), "config.hcl"), open: open}
 	if err := os.WriteFile(p.config, []byte(block), 0o600); err != nil {
 		t.Fatal(err)
 	}

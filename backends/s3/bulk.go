@@ -191,7 +191,7 @@ func (b *Backend) judge(runs map[trackio.RunRef]*ledger.Run, c trackio.Change) (
 		}
 		if r.Undelivered > 0 && !c.Force {
 			return refused(trackio.Errorf(trackio.ErrConflict, "run %q has %d rows that Trackio has not delivered to its Space yet; it was not moved", c.Run.ID, r.Undelivered).
-				WithHint("they are delivered from a Trackio directory, not from a bucket; or force it: they then wait in the new place"))
+				WithHint("Trackio delivers them from its own directory alone; force it, and they wait in the new place"))
 		}
 		if target := (trackio.RunRef{Project: c.To, ID: c.Run.ID}); runs[target] != nil {
 			return refused(trackio.Errorf(trackio.ErrExists, "project %q has a run %q already; it was not moved", target.Project, target.ID).
