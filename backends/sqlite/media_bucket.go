@@ -32,8 +32,10 @@ type objects interface {
 }
 
 const (
-	// mediaAtOnce is how many objects are read, copied or written at a time.
-	mediaAtOnce = 16
+	// mediaAtOnce is how many objects are read or written at a time, with what they
+	// need in memory; copiesAtOnce how many are looked at or copied by the store.
+	mediaAtOnce  = 16
+	copiesAtOnce = 32
 	// smallFile is up to which size a file is held in memory, so that several can
 	// be on their way at once; a larger one is streamed.
 	smallFile = 4 << 20

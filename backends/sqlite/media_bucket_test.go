@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/trackio-go/trackio/backends/internal/bucket"
+	"github.com/trackio-go/trackio/tests/servers"
 	"github.com/trackio-go/trackio/trackio"
 )
 
@@ -194,7 +195,12 @@ var (
 // run of its own. seed is called for each with what else to put into the bucket.
 func newBucketStore(t *testing.T) *bucketStore {
 	t.Helper()
-	s := openBucketStore(t, filepath.Join(t.TempDir(), "store"), memoryURL())
+	return newBucketStoreAt(t, memoryURL())
+}
+
+func newBucketStoreAt(t *testing.T, media string) *bucketStore {
+	t.Helper()
+	s := openBucketStore(t, filepath.Join(t.TempDir(), "store"), media)
 	r := fakeRun{"id-1", "run"}
 	p := newProject(t, s.dir, "p", genTraces)
 	for i, file := range []string{"p/run/0/bucket.png", "p/run/0/large.png", "p/run/1/shared.png", "p/run/1/gone.png"} {
@@ -378,7 +384,15 @@ func newStream() iter.Seq2[trackio.Record, error] {
 // Moving and deleting in the bucket: the run keeps its media, another run keeps
 // the file that it shares, and nothing is left over; on the disk the same.
 func TestMoveAndDeleteInBucket(t *testing.T) {
-	s := newBucketStore(t)
+	for _, kind := range servers.Kinds() {
+		t.Run(string(kind), func(t *testing.T) { moveAndDelete(t, servers.Start(t, kind).Bucket(t)) })
+	}
+	t.Run("mem", func(t *testing.T) { moveAndDelete(t, memoryURL()) })
+	t.Run("file", func(t *testing.T) { moveAndDelete(t, directoryURL(t.TempDir())) })
+}
+
+func moveAndDelete(t *testing.T, media string) {
+	s := newBucketStoreAt(t, media)
 	before := mustExport(t, s.b, "p", "id-1").digest
 	if _, err := s.b.MoveRun(t.Context(), mainRef, "q", trackio.MoveOptions{}); err != nil {
 		t.Fatal(err)
@@ -401,10 +415,18 @@ func TestMoveAndDeleteInBucket(t *testing.T) {
 	}
 	s.whole(mainRef)
 	s.clean()
-	if err := s.b.DeleteRun(t.Context(), mainRef, trackio.DeleteOptions{}); err != nil {
+	if _, err := s.b.ImportRun(t.Context(), trackio.RunRef{Project: "p", ID: "new"}, newStream()); err != nil {
 		t.Fatal(err)
 	}
-	s.clean()
+	if x := mustExport(t, s.b, "p", "new"); x.bodies["0/a.png"] != "a" || x.bodies["0/z.bin"] != largePNG {
+		t.Errorf("imported: %v", x.media)
+	}
+	for _, id := range []string{"new", "id-1"} {
+		if err := s.b.DeleteRun(t.Context(), trackio.RunRef{Project: "p", ID: id}, trackio.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		s.clean()
+	}
 	if keys, files := s.keys(), mediaFiles(t, s.dir); len(keys) != 2 || len(files) != 0 {
 		t.Errorf("left: %q and %q", keys, files)
 	}

@@ -117,7 +117,7 @@ func clearObjects(ctx context.Context, store objects, dir string, used map[strin
 // each calls do for several items at once and returns the first error.
 func each[T any](ctx context.Context, items []T, do func(context.Context, T) error) error {
 	group, call := errgroup.WithContext(ctx)
-	group.SetLimit(mediaAtOnce)
+	group.SetLimit(copiesAtOnce)
 	for _, item := range items {
 		if call.Err() != nil {
 			break
