@@ -11,7 +11,7 @@ LDFLAGS  = -s -w -X main.version=$(VERSION)
 
 export CGO_ENABLED := 0
 
-.PHONY: all build test kill race trainer endurance bench microbench lint fmt check-fmt buf-lint generate check-generated generators cross tidy check-tidy clean servers minio azurite
+.PHONY: all build test kill stores parquet race trainer endurance bench microbench lint fmt check-fmt buf-lint generate check-generated generators cross tidy check-tidy clean servers minio azurite
 
 all: build test
 
@@ -24,6 +24,15 @@ test: servers ## all tests; TESTFLAGS=-v names each
 kill: ## changes killed at every system call that writes; needs strace
 	cd tests/kill && $(GO) test -tags kill -timeout 20m $(TESTFLAGS)
 	$(GO) test -tags kill -timeout 20m $(TESTFLAGS) -run '^TestKilled' $(if $(wildcard /dev/shm),-exec 'env TMPDIR=/dev/shm') ./backends/sqlite
+
+stores: servers minio azurite ## the object layer and the conformance suite on every object store; needs npm
+	$(GO) test -tags allstores -timeout 20m $(TESTFLAGS) ./backends/internal/bucket
+	$(GO) test -tags allstores -timeout 20m $(TESTFLAGS) -run '^TestConformance$$' ./backends/s3
+
+parquet: ## rows read by Parquet readers that share no code with their writer; needs npm
+	cd tests/parquet && $(GO) test -count=1 $(TESTFLAGS) ./...
+	rm -rf bin/samples && $(GO) run ./backends/s3/internal/rows/sample bin/samples
+	cd tests/duckdb && npm install --no-save --no-package-lock --no-audit --no-fund --loglevel=error && node check.mjs "$(CURDIR)/bin/samples"
 
 race: ## what runs concurrently, under the race detector, which needs a C compiler; it slows SQLite down tenfold
 	CGO_ENABLED=1 $(GO) test -race -timeout 30m $(TESTFLAGS) ./trackio/... ./plugin/... ./cmd/...
