@@ -125,10 +125,9 @@ func (r *Run) MoveWith(ctx context.Context, project string, opts MoveOptions) er
 	backend, ref := r.where()
 	target := CanonicalProject(project)
 	if target == ref.Project {
-		return Errorf(ErrInvalid, "run %q is in project %q already", ref.ID, target).
-			WithHint("name another project")
+		return errAlreadyIn(ref, target)
 	}
-	if err := CheckNewProject(target); err != nil && !projectExists(ctx, backend, target) {
+	if err := checkTarget(ctx, backend, target); err != nil {
 		return err
 	}
 	mover, ok := As[Mover](backend)
@@ -179,6 +178,20 @@ func (r *Run) settle(backend Backend, info RunInfo) {
 	defer r.mu.Unlock()
 	r.backend = backend
 	r.info.RunRef, r.info.Name, r.info.DerivedID, r.info.Revision = info.RunRef, info.Name, info.DerivedID, info.Revision
+}
+
+func errAlreadyIn(ref RunRef, target string) error {
+	return Errorf(ErrInvalid, "run %q is in project %q already", ref.ID, target).
+		WithHint("name another project")
+}
+
+// checkTarget refuses a project that no run may be brought to: a new one of a
+// reserved name.
+func checkTarget(ctx context.Context, b Backend, project string) error {
+	if err := CheckNewProject(project); err != nil && !projectExists(ctx, b, project) {
+		return err
+	}
+	return nil
 }
 
 // projectExists reports whether a project has been listed; an error counts as no.

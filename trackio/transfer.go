@@ -100,7 +100,7 @@ func (t *transfer) begin(ctx context.Context, ref RunRef, project, id string) er
 		return Errorf(ErrExists, "run %q is in project %q already", ref.ID, t.target.Project).
 			WithHint("name another project, or give the copy a new id")
 	}
-	if err := CheckNewProject(t.target.Project); err != nil && !projectExists(ctx, t.to, t.target.Project) {
+	if err := checkTarget(ctx, t.to, t.target.Project); err != nil {
 		return err
 	}
 	if t.moving && !t.force && !t.info.UpdatedAt.IsZero() && time.Since(t.info.UpdatedAt) < liveFor {
