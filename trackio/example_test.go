@@ -59,9 +59,33 @@ func Example() {
 	//   - tuned
 }
 
-// Clean up old runs: those whose config says that they were created before a
-// date. With the configs in the listing, the filter needs no further request.
-func ExampleRun_Delete() {
+// Clean up old runs: those that were created before a date.
+func ExampleRuns_Delete() {
+	ctx := context.Background()
+	api := trackio.New(sample())
+	defer api.Close()
+
+	runs, err := api.Runs(ctx, "my_project")
+	if err != nil {
+		panic(err)
+	}
+	old := runs.CreatedBefore(time.Date(2024, time.January, 1, 0, 0, 0, 0, time.UTC))
+	deleted, err := old.Delete(ctx, trackio.BulkOptions{})
+	if err != nil {
+		panic(err)
+	}
+	for _, d := range deleted {
+		fmt.Println("Deleted old run:", d.Run.Name())
+	}
+	// Output:
+	// Deleted old run: no-config
+	// Deleted old run: first-try
+	// Deleted old run: baseline
+}
+
+// Select runs by their configs. When those come with the listing, the filter
+// needs no further request.
+func ExampleRuns_Where() {
 	ctx := context.Background()
 	api := trackio.New(sample())
 	defer api.Close()
@@ -71,27 +95,21 @@ func ExampleRun_Delete() {
 		panic(err)
 	}
 	cutoff := time.Date(2024, time.January, 1, 0, 0, 0, 0, time.UTC)
-	for run := range runs.All() {
+	old := runs.Where(func(run *trackio.Run) bool {
 		config, err := run.Config(ctx)
 		if err != nil {
-			panic(err)
+			return false
 		}
-		text, ok := config["_Created"].(string)
-		if !ok {
-			continue
-		}
+		text, _ := config["_Created"].(string)
 		created, err := trackio.ParseTime(text)
-		if err != nil || !created.Before(cutoff) {
-			continue
-		}
-		if err := run.Delete(ctx); err != nil {
-			panic(err)
-		}
-		fmt.Println("Deleted old run:", run.Name())
+		return err == nil && created.Before(cutoff)
+	})
+	for run := range old.All() {
+		fmt.Println(run.Name(), "says that it is old")
 	}
 	// Output:
-	// Deleted old run: first-try
-	// Deleted old run: baseline
+	// first-try says that it is old
+	// baseline says that it is old
 }
 
 // Every run knows when it began, with a config or without.
@@ -115,7 +133,7 @@ func ExampleRun_CreatedAt() {
 }
 
 // Organize runs by moving them: all runs of one project go to another.
-func ExampleRun_Move() {
+func ExampleRuns_Move() {
 	ctx := context.Background()
 	api := trackio.New(sample())
 	defer api.Close()
@@ -124,13 +142,17 @@ func ExampleRun_Move() {
 	if err != nil {
 		panic(err)
 	}
-	for run := range runs.All() {
-		if err := run.Move(ctx, "archive"); err != nil {
-			panic(err)
-		}
-		fmt.Println("Moved", run.Name(), "to", run.Project())
+	_, err = runs.Move(ctx, "archive", trackio.BulkOptions{
+		Progress: func(done, total int, last trackio.BulkResult) {
+			if last.Err == nil {
+				fmt.Printf("Moved %s to %s (%d of %d)\n", last.Run.Name(), last.Run.Project(), done, total)
+			}
+		},
+	})
+	if err != nil {
+		panic(err)
 	}
 	// Output:
-	// Moved lr-0.1 to archive
-	// Moved lr-0.01 to archive
+	// Moved lr-0.1 to archive (1 of 2)
+	// Moved lr-0.01 to archive (2 of 2)
 }
