@@ -11,7 +11,7 @@ LDFLAGS  = -s -w -X main.version=$(VERSION)
 
 export CGO_ENABLED := 0
 
-.PHONY: all build test kill stores parquet race trainer endurance bench microbench lint fmt check-fmt buf-lint generate check-generated generators cross tidy check-tidy clean servers minio azurite
+.PHONY: all build test kill stores parquet race trainer endurance bench microbench lint fmt check-fmt buf-lint generate check-generated generators cross tidy check-tidy clean servers minio azurite rclone
 
 all: build test
 
@@ -44,7 +44,7 @@ trainer: ## beside processes that train as Python's do; TRACKIO_TRAINER_SECONDS=
 endurance: ## ten thousand operations in one process, after which nothing is left
 	$(GO) test -tags endurance -v -count=1 -timeout 15m ./tests/endurance
 
-bench: ## the figures of the release, which fail above their limits; needs sqlite3
+bench: servers rclone ## the figures of the release, which fail above their limits; needs sqlite3
 	$(GO) run ./tests/bench
 
 microbench: ## the benchmarks of the packages
@@ -74,10 +74,12 @@ VERSITYGW := v1.8.0
 FAKEGCS   := v1.56.1
 MINIO     := v0.0.0-20260212201848-7aac2a2c5b7c
 AZURITE   := 3.37.0
+RCLONE    := v1.76.0
 
 servers: $(SERVERS)/.versitygw-$(VERSITYGW) $(SERVERS)/.fakegcs-$(FAKEGCS) ## S3 and Google's storage for the tests
 minio: $(SERVERS)/.minio-$(MINIO) ## a second S3, for the build tag allstores
 azurite: $(SERVERS)/.azurite-$(AZURITE) ## Azure's storage, for the build tag allstores; needs npm
+rclone: $(SERVERS)/.rclone-$(RCLONE) ## the peer of the benchmarks on object stores
 
 $(SERVERS)/.versitygw-$(VERSITYGW):
 	GOBIN="$(SERVERS)" $(GO) install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW)
@@ -95,17 +97,21 @@ $(SERVERS)/.azurite-$(AZURITE):
 	npm install --prefix "$(SERVERS)" --no-save --no-audit --no-fund --loglevel=error azurite@$(AZURITE)
 	@touch $@
 
+$(SERVERS)/.rclone-$(RCLONE):
+	GOBIN="$(SERVERS)" $(GO) install github.com/rclone/rclone@$(RCLONE)
+	@touch $@
+
 generators:
 	$(GO) build -modfile=tools/go.mod -o bin/tools/ google.golang.org/protobuf/cmd/protoc-gen-go google.golang.org/grpc/cmd/protoc-gen-go-grpc
 
 cross: ## build and vet for every system that is released
 	@set -e; for port in $(PORTS); do echo "$$port"; GOOS=$${port%/*} GOARCH=$${port#*/} $(GO) build ./...; GOOS=$${port%/*} GOARCH=$${port#*/} $(GO) vet ./...; done
 
-tidy: ## go.mod and go.sum of both modules
-	$(GO) mod tidy && cd tools && $(GO) mod tidy
+tidy: ## go.mod and go.sum of all modules
+	$(GO) mod tidy && cd tools && $(GO) mod tidy && cd ../tests/parquet && $(GO) mod tidy
 
 check-tidy: ## fail if tidy would change something
-	$(GO) mod tidy -diff && cd tools && $(GO) mod tidy -diff
+	$(GO) mod tidy -diff && cd tools && $(GO) mod tidy -diff && cd ../tests/parquet && $(GO) mod tidy -diff
 
 clean:
 	rm -rf bin dist

@@ -67,16 +67,22 @@ func (s *Server) environment() map[string]string {
 // Bucket makes a new bucket and returns its URL.
 func (s *Server) Bucket(tb testing.TB) string {
 	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	name, err := s.NewBucket(ctx)
+	if err != nil {
+		tb.Fatalf("%s: new bucket: %v\n%s", s.Kind, err, s.output)
+	}
+	return s.URL(name)
+}
+
+// NewBucket makes a new bucket and returns its name.
+func (s *Server) NewBucket(ctx context.Context) (string, error) {
 	running.Lock()
 	running.buckets++
 	name := fmt.Sprintf("trackio-%d-%d", os.Getpid(), running.buckets)
 	running.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	if err := s.makeBucket(ctx, name); err != nil {
-		tb.Fatalf("%s: new bucket: %v\n%s", s.Kind, err, s.output)
-	}
-	return s.URL(name)
+	return name, s.makeBucket(ctx, name)
 }
 
 // URL is how a bucket of the server is opened; the bucket need not exist.

@@ -64,10 +64,19 @@ var running struct {
 // Start returns the process's server of a kind, starting it if need be.
 func Start(tb testing.TB, kind Kind) *Server {
 	tb.Helper()
+	s, err := Launch(kind)
+	if err != nil {
+		tb.Fatalf("%s does not start: %v", kind, err)
+	}
+	return s
+}
+
+// Launch is [Start] for a program that is no test.
+func Launch(kind Kind) (*Server, error) {
 	running.Lock()
 	defer running.Unlock()
 	if s := running.servers[kind]; s != nil {
-		return s
+		return s, nil
 	}
 	var s *Server
 	var err error
@@ -77,7 +86,7 @@ func Start(tb testing.TB, kind Kind) *Server {
 		}
 	}
 	if err != nil {
-		tb.Fatalf("%s does not start: %v", kind, err)
+		return nil, err
 	}
 	if running.servers == nil {
 		running.servers = make(map[Kind]*Server)
@@ -86,7 +95,7 @@ func Start(tb testing.TB, kind Kind) *Server {
 	for name, value := range s.environment() {
 		os.Setenv(name, value)
 	}
-	return s
+	return s, nil
 }
 
 // StopAll ends the servers of this process and removes what they stored.
