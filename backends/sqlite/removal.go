@@ -22,7 +22,7 @@ func startRemoval(ctx context.Context, source *writer, id string) *removal {
 	r := &removal{beside: source.wal, cancel: cancel}
 	r.wait = sync.OnceValues(func() (rowCounts, error) { return source.removeRows(ctx, id, nil) })
 	if r.beside {
-		go r.wait()
+		go func() { _, _ = r.wait() }() // whoever waits is told
 	}
 	return r
 }

@@ -17,14 +17,8 @@ import (
 	"github.com/trackio-go/trackio/trackio"
 )
 
-// A move or a copy between two stores is three processes: the host, which is this
-// binary, and a backend for each store.
-const (
-	hostProcess = iota
-	sourceProcess
-	targetProcess
-)
-
+// processNames are those of a move or a copy between two stores: the host, which
+// is this binary, and a backend for each store.
 var processNames = []string{"host", "source", "target"}
 
 // builtins are the backends that this binary serves.
