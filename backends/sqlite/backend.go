@@ -26,6 +26,9 @@
 // and move's own. A move leaves every file where it is kept: what is in the bucket
 // is copied there by the store itself, what is on the disk gets another name there.
 //
+// Python Trackio knows nothing of the bucket: it shows what lies there as missing,
+// and a run that it moves or renames itself loses its references to it.
+//
 // The bucket is contacted by what reads or changes media, and only then. Without
 // it a change of a run with media is refused, with nothing changed; a change that
 // has happened leaves what could not be deleted to a later one. No lock is held

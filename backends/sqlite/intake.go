@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -130,8 +131,9 @@ func (k *bucketIntake) add(ctx context.Context, to string, body io.Reader, size 
 	if size > smallFile {
 		return wrapErr(k.store.Upload(ctx, to, body, size, contentType(to)), "store media file", to)
 	}
-	data, err := io.ReadAll(contextReader{ctx, body})
-	if err != nil {
+	var data bytes.Buffer
+	data.Grow(int(max(size, 0)) + bytes.MinRead)
+	if _, err := data.ReadFrom(contextReader{ctx, body}); err != nil {
 		return wrapErr(err, "store media file", to)
 	}
 	if k.failed.Load() {
@@ -141,7 +143,7 @@ func (k *bucketIntake) add(ctx context.Context, to string, body io.Reader, size 
 	// so that nothing arrives after an undo.
 	ctx = context.WithoutCancel(ctx)
 	k.sending.Go(func() error {
-		err := k.store.Put(ctx, to, data, contentType(to))
+		err := k.store.Put(ctx, to, data.Bytes(), contentType(to))
 		if err != nil {
 			k.failed.Store(true)
 		}

@@ -36,9 +36,11 @@ const (
 	// need in memory; copiesAtOnce how many are looked at or copied by the store.
 	mediaAtOnce  = 16
 	copiesAtOnce = 32
-	// smallFile is up to which size a file is held in memory, so that several can
-	// be on their way at once; a larger one is streamed.
+	// smallFile is up to which size a file that comes in is held in memory, so that
+	// several can be on their way at once; smallRead that of one that is read. A
+	// larger one is streamed.
 	smallFile = 4 << 20
+	smallRead = 1 << 20
 	// keysAtOnce is how many objects one call deletes.
 	keysAtOnce = 2000
 )
@@ -241,11 +243,11 @@ func (s bucketSource) openKey(ctx context.Context, key string) (*mediaFile, erro
 		return nil, absent(err)
 	}
 	var start bytes.Buffer
-	n, err := start.ReadFrom(io.LimitReader(r, smallFile+1))
+	n, err := start.ReadFrom(io.LimitReader(r, smallRead+1))
 	if err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
-	if n <= smallFile {
+	if n <= smallRead {
 		return &mediaFile{name: key, size: n, small: true, Reader: &start, close: func() {}}, r.Close()
 	}
 	attributes, err := s.Stat(ctx, key)
