@@ -116,6 +116,7 @@ func TestBucketFails(t *testing.T) {
 					}
 					change.check(s, happened)
 					s.clean()
+					s.drop()
 					if t.Failed() {
 						t.Fatal(what)
 					}

@@ -147,7 +147,7 @@ func (s *bucketStore) fresh() *bucketStore { return openBucketStore(s.t, s.dir, 
 // raw is the bucket itself.
 func (s *bucketStore) raw() *bucket.Bucket {
 	s.t.Helper()
-	raw, err := bucket.Open(s.t.Context(), bucket.Config{URL: s.url, Shared: true})
+	raw, err := bucket.Open(context.WithoutCancel(s.t.Context()), bucket.Config{URL: s.url, Shared: true})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -164,16 +164,19 @@ func (s *bucketStore) put(key, content string) {
 
 func (s *bucketStore) remove(keys ...string) {
 	s.t.Helper()
-	if err := s.raw().Delete(s.t.Context(), keys); err != nil {
+	if err := s.raw().Delete(context.WithoutCancel(s.t.Context()), keys); err != nil {
 		s.t.Fatal(err)
 	}
 }
+
+// drop empties the bucket: one in memory lives as long as the process.
+func (s *bucketStore) drop() { s.remove(s.keys()...) }
 
 // keys lists the bucket.
 func (s *bucketStore) keys() []string {
 	s.t.Helper()
 	var keys []string
-	for entry, err := range s.raw().List(s.t.Context(), "") {
+	for entry, err := range s.raw().List(context.WithoutCancel(s.t.Context()), "") {
 		if err != nil {
 			s.t.Fatal(err)
 		}
@@ -188,8 +191,8 @@ var (
 )
 
 // newBucketStore makes a project p with a run id-1 whose files are in the bucket,
-// on the disk, and in both; a run of the same name that shares one of them; and a
-// run of its own. seed is called for each with what else to put into the bucket.
+// on the disk, in both and in neither; a run id-2 of the same name that shares one
+// of them; and a run id-3 with one of its own.
 func newBucketStore(t *testing.T) *bucketStore {
 	t.Helper()
 	return newBucketStoreAt(t, memoryURL())
@@ -198,6 +201,7 @@ func newBucketStore(t *testing.T) *bucketStore {
 func newBucketStoreAt(t *testing.T, media string) *bucketStore {
 	t.Helper()
 	s := openBucketStore(t, filepath.Join(t.TempDir(), "store"), media)
+	t.Cleanup(s.drop)
 	r := fakeRun{"id-1", "run"}
 	p := newProject(t, s.dir, "p", genTraces)
 	for i, file := range []string{"p/run/0/bucket.png", "p/run/0/large.png", "p/run/1/shared.png", "p/run/1/gone.png"} {
