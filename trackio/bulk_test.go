@@ -179,7 +179,11 @@ func TestMoveMany(t *testing.T) {
 				t.Errorf("Progress was called with %v", *calls)
 			}
 			for run := range runs.All() {
-				if want := map[bool]string{true: "p", false: "q"}[strings.Contains("cd", run.ID())]; run.Project() != want {
+				want := "q"
+				if run.ID() == "c" || run.ID() == "d" {
+					want = "p"
+				}
+				if run.Project() != want {
 					t.Errorf("run %s says that it is in %s, want %s", run.ID(), run.Project(), want)
 				}
 			}

@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"unicode/utf8"
 
@@ -27,7 +28,10 @@ func (b *Backend) ChangeRuns(ctx context.Context, changes []trackio.Change) iter
 		for left := changes; len(left) > 0; {
 			outcomes, err := b.step(ctx, left)
 			if err != nil {
-				yield(trackio.ChangeResult{}, cause(ctx, err))
+				if !errors.Is(err, ledger.ErrOutcomeUnknown) { // else that counts, whoever gave up
+					err = cause(ctx, err)
+				}
+				yield(trackio.ChangeResult{}, err)
 				return
 			}
 			left = left[len(outcomes):]

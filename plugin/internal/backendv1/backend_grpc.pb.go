@@ -119,7 +119,8 @@ type BackendServiceClient interface {
 	// ChangeRuns moves, renames and deletes runs in as few steps as the storage
 	// needs, and sends one result for each change, in their order. A change that is
 	// refused does not keep the others from happening. When the call fails, no
-	// change whose result was not sent has happened. CAPABILITY_CHANGE_RUNS.
+	// change whose result was not sent has happened, unless the error is
+	// UNAVAILABLE: then it need not be known. CAPABILITY_CHANGE_RUNS.
 	ChangeRuns(ctx context.Context, in *ChangeRunsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ChangeRunsResponse], error)
 	// ListAlerts sends the alerts of a project, the newest first: by timestamp as
 	// text, descending, then the latest written first. CAPABILITY_LIST_ALERTS.
@@ -432,7 +433,8 @@ type BackendServiceServer interface {
 	// ChangeRuns moves, renames and deletes runs in as few steps as the storage
 	// needs, and sends one result for each change, in their order. A change that is
 	// refused does not keep the others from happening. When the call fails, no
-	// change whose result was not sent has happened. CAPABILITY_CHANGE_RUNS.
+	// change whose result was not sent has happened, unless the error is
+	// UNAVAILABLE: then it need not be known. CAPABILITY_CHANGE_RUNS.
 	ChangeRuns(*ChangeRunsRequest, grpc.ServerStreamingServer[ChangeRunsResponse]) error
 	// ListAlerts sends the alerts of a project, the newest first: by timestamp as
 	// text, descending, then the latest written first. CAPABILITY_LIST_ALERTS.

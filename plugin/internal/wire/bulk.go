@@ -139,18 +139,22 @@ func toChangeResult(r trackio.ChangeResult) *backendv1.ChangeResult {
 
 func fromChangeResult(w *backendv1.ChangeResult) (trackio.ChangeResult, error) {
 	if f := w.GetFailure(); f != nil {
-		message := f.GetMessage()
-		if message == "" {
-			message = "the backend refused a change and did not say why"
-		}
-		if kind := KindError(f.GetKind()); kind != nil {
-			return trackio.ChangeResult{Err: &trackio.Error{Kind: kind, Message: message, Hint: f.GetHint()}}, nil
-		}
-		return trackio.ChangeResult{Err: errors.New(message)}, nil
+		return trackio.ChangeResult{Err: fromFailure(f)}, nil
 	}
 	if w.GetRun() == nil {
 		return trackio.ChangeResult{}, nil
 	}
 	info, err := fromInfo(w.GetRun())
 	return trackio.ChangeResult{Run: info}, err
+}
+
+func fromFailure(f *backendv1.Failure) error {
+	message := f.GetMessage()
+	if message == "" {
+		message = "the backend refused a change and did not say why"
+	}
+	if kind := KindError(f.GetKind()); kind != nil {
+		return &trackio.Error{Kind: kind, Message: message, Hint: f.GetHint()}
+	}
+	return errors.New(message)
 }
