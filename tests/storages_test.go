@@ -26,12 +26,13 @@ type place struct {
 // storages are what tests of what a person sees run on: each call makes a new,
 // empty place.
 var storages = []struct {
-	name string
-	new  func(t *testing.T) place
+	name  string
+	alone bool // serves one process at a time
+	new   func(t *testing.T) place
 }{
-	{"sqlite", func(t *testing.T) place { return sqlitePlace(t, filepath.Join(t.TempDir(), "trackio")) }},
-	{"s3 on the disk", func(t *testing.T) place { return bucketPlace(t, "file://"+filepath.ToSlash(t.TempDir())) }},
-	{"s3 on versitygw", func(t *testing.T) place {
+	{"sqlite", false, func(t *testing.T) place { return sqlitePlace(t, filepath.Join(t.TempDir(), "trackio")) }},
+	{"s3 on the disk", true, func(t *testing.T) place { return bucketPlace(t, "file://"+filepath.ToSlash(t.TempDir())) }},
+	{"s3 on versitygw", false, func(t *testing.T) place {
 		return bucketPlace(t, servers.Start(t, servers.Versitygw).Bucket(t)+"&prefix=team/runs")
 	}},
 }
@@ -117,4 +118,34 @@ func (p place) fill(t *testing.T, from place) {
 		})
 		return nil
 	})
+}
+
+// TestBucketInUse: a bucket on the disk that another process has is a conflict,
+// shown at the line that names it, and no mistake in the configuration.
+func TestBucketInUse(t *testing.T) {
+	for _, storage := range storages {
+		if !storage.alone {
+			continue
+		}
+		p := storage.new(t)
+		p.use(t, func(*trackio.Api) error {
+			out, errOut, code := p.run(t, "list", "projects", "--json")
+			if code != 5 || out != "" {
+				t.Errorf("exit code %d, stdout %q", code, out)
+			}
+			for _, words := range []string{p.name + " is in use by another process", "config.hcl line 2", "wait for the other"} {
+				if !strings.Contains(errOut, words) {
+					t.Errorf("stderr lacks %q:\n%s", words, errOut)
+				}
+			}
+			out, errOut, code = p.run(t, "config", "check")
+			if code != 0 || !strings.Contains(out, "valid  team (s3)") || !strings.Contains(errOut, "does not open now") {
+				t.Errorf("config check: exit code %d\n%s%s", code, out, errOut)
+			}
+			return nil
+		})
+		if out, errOut, code := p.run(t, "list", "projects"); code != 0 {
+			t.Errorf("afterwards: exit code %d\n%s%s", code, out, errOut)
+		}
+	}
 }
