@@ -31,8 +31,7 @@ func (c Config) open(ctx context.Context) (*bucket.Bucket, error) {
 	objects, err := bucket.Open(ctx, bucket.Config{
 		URL: c.Bucket, Endpoint: c.Endpoint, Region: c.Region, Profile: c.Profile, PathStyle: c.PathStyle,
 	})
-	switch trackio.KindOf(err) {
-	case trackio.ErrInvalid, trackio.ErrNotFound, trackio.ErrConflict:
+	if kind := trackio.KindOf(err); kind == trackio.ErrInvalid || kind == trackio.ErrNotFound || kind == trackio.ErrConflict {
 		return nil, attributeError{"bucket", err}
 	}
 	return objects, err

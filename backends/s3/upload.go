@@ -77,7 +77,6 @@ type mediaUpload struct {
 	room  *semaphore.Weighted
 
 	index   *upload
-	sum     io.Writer // hashes what the index becomes
 	packed  *zstd.Encoder
 	lines   *json.Encoder
 	indexed func() string

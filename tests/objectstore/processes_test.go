@@ -21,8 +21,8 @@ import (
 )
 
 const (
-	workers     = 30 // beside them, two processes of this test collect
-	manyMinutes = time.Minute
+	workers  = 30 // beside them, two processes of this test collect
+	manyTime = time.Minute
 )
 
 // TestManyProcesses: 32 processes import, move, rename, delete and collect, with
@@ -33,9 +33,9 @@ func TestManyProcesses(t *testing.T) {
 	server := servers.Start(t, servers.Versitygw)
 	bucket := server.Bucket(t)
 	dir := t.TempDir()
-	ctx, cancel := context.WithTimeout(t.Context(), manyMinutes+3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), manyTime+3*time.Minute)
 	defer cancel()
-	until := time.Now().Add(manyMinutes)
+	until := time.Now().Add(manyTime)
 
 	var (
 		mu     sync.Mutex

@@ -76,7 +76,7 @@ func (w *walk) names(dir string) ([]string, error) {
 	if dir != "" {
 		var err error
 		if name, err = w.d.file(strings.TrimSuffix(dir, "/")); err != nil {
-			return nil, nil //nolint:nilerr // no file can have such a name
+			return nil, nil // no file can have such a name
 		}
 		if info, err := w.d.root.Lstat(name); err == nil && info.Mode()&fs.ModeSymlink != 0 {
 			return nil, nil
@@ -91,7 +91,7 @@ func (w *walk) names(dir string) ([]string, error) {
 	}
 	defer f.Close()
 	entries, err := f.ReadDir(-1)
-	if err != nil && !(errors.Is(err, fs.ErrNotExist) && dir != "") {
+	if err != nil && (dir == "" || !errors.Is(err, fs.ErrNotExist)) {
 		return nil, err
 	}
 	var names []string

@@ -144,10 +144,10 @@ func (b *Bucket) Upload(ctx context.Context, key string, r io.Reader, size int64
 	}
 	source := &sourceReader{r: r, want: size}
 	first := make([]byte, 0, firstPart(size))
-	first, err = readPart(source, first)
-	if err == nil { // there is more
+	switch first, err = readPart(source, first); err {
+	case nil: // there is more
 		err = b.store.upload(ctx, whole, io.MultiReader(bytes.NewReader(first), source), size, contentType)
-	} else if err == io.EOF {
+	case io.EOF:
 		err = b.put(ctx, whole, first, contentType, false)
 	}
 	switch {
