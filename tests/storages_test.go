@@ -31,7 +31,9 @@ var storages = []struct {
 	new   func(t *testing.T) place
 }{
 	{"sqlite", false, func(t *testing.T) place { return sqlitePlace(t, filepath.Join(t.TempDir(), "trackio")) }},
-	{"s3 on the disk", true, func(t *testing.T) place { return bucketPlace(t, "file:///"+strings.TrimPrefix(filepath.ToSlash(t.TempDir()), "/")) }},
+	{"s3 on the disk", true, func(t *testing.T) place {
+		return bucketPlace(t, "file:///"+strings.TrimPrefix(filepath.ToSlash(t.TempDir()), "/"))
+	}},
 	{"s3 on versitygw", false, func(t *testing.T) place {
 		return bucketPlace(t, servers.Start(t, servers.Versitygw).Bucket(t)+"&prefix=team/runs")
 	}},
