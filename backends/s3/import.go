@@ -105,7 +105,7 @@ func (b *Backend) removeData(ctx context.Context, data ...string) error {
 }
 
 func (b *Backend) removeSome(ctx context.Context, data []string) error {
-	const batch = 1000
+	const batch = 4000 // which a bucket deletes in several requests at once
 	var keys []string
 	for _, d := range data {
 		for object, err := range b.bucket.List(ctx, dataKey(d, "")) {
