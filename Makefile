@@ -37,6 +37,8 @@ parquet: ## rows read by Parquet readers that share no code with their writer; n
 race: ## what runs concurrently, under the race detector, which needs a C compiler; it slows SQLite down tenfold
 	CGO_ENABLED=1 $(GO) test -race -timeout 30m $(TESTFLAGS) ./trackio/... ./plugin/... ./cmd/...
 	CGO_ENABLED=1 $(GO) test -race -timeout 30m $(TESTFLAGS) ./backends/sqlite -run 'TestConformance/(concurrency|iterators|close|context)|TestRecover|TestLossMoves|TestReadingBeside'
+	CGO_ENABLED=1 $(GO) test -race -timeout 30m $(TESTFLAGS) ./backends/s3/internal/ledger
+	CGO_ENABLED=1 $(GO) test -race -timeout 30m $(TESTFLAGS) ./backends/s3 -run 'TestConformance/memory/(concurrency|iterators|close|context|bulk|media)'
 
 trainer: ## beside processes that train as Python's do; TRACKIO_TRAINER_SECONDS=60
 	$(GO) test -tags trainer -v -count=1 -timeout 15m ./tests/trainer
