@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"reflect"
@@ -140,14 +139,15 @@ func (s errSource) ReadAt(context.Context, []byte, int64) error { return s.err }
 
 func TestErrorsOfTheSource(t *testing.T) {
 	failed := errors.New("no route to host")
-	for _, want := range []error{failed, trackio.ErrNotFound, trackio.Errorf(trackio.ErrPermission, "no")} {
+	broken := trackio.Errorf(trackio.ErrUnavailable, "body: %w", io.ErrUnexpectedEOF) // a connection, not the file
+	for _, want := range []error{failed, trackio.ErrNotFound, trackio.Errorf(trackio.ErrPermission, "no"), broken} {
 		for _, err := range Read[trackio.AlertRow](context.Background(), errSource{want}, 1000, Options{}) {
 			if err != want {
 				t.Errorf("the error of the source is passed on as %v, want %v", err, want)
 			}
 		}
 	}
-	for _, ended := range []error{io.EOF, fmt.Errorf("body: %w", io.ErrUnexpectedEOF)} {
+	for _, ended := range []error{io.EOF, io.ErrUnexpectedEOF} {
 		for _, err := range Read[trackio.AlertRow](context.Background(), errSource{ended}, 1000, Options{}) {
 			if !isDataLoss(err) {
 				t.Errorf("a file that ends early brings %v", err)

@@ -12,8 +12,9 @@ import (
 // Source is a stored file of which parts can be read.
 type Source interface {
 	// ReadAt fills p with the bytes of the file from an offset on, or returns an
-	// error: [io.ErrUnexpectedEOF] when the file ends before. It ends early when
-	// the context does. It is not called by two goroutines at once.
+	// error: bare [io.ErrUnexpectedEOF] when the file ends before; one that wraps it
+	// is of a connection. It ends early when the context does. It is not called by
+	// two goroutines at once.
 	ReadAt(ctx context.Context, p []byte, offset int64) error
 }
 
