@@ -25,9 +25,9 @@ kill: ## changes killed at every system call that writes; needs strace
 	cd tests/kill && $(GO) test -tags kill -timeout 20m $(TESTFLAGS)
 	$(GO) test -tags kill -timeout 20m $(TESTFLAGS) -run '^TestKilled' $(if $(wildcard /dev/shm),-exec 'env TMPDIR=/dev/shm') ./backends/sqlite
 
-stores: servers minio azurite ## the object layer and the conformance suite on every object store; needs npm
-	$(GO) test -tags allstores -timeout 20m $(TESTFLAGS) ./backends/internal/bucket
-	$(GO) test -tags allstores -timeout 20m $(TESTFLAGS) -run '^TestConformance$$' ./backends/s3
+stores: servers minio azurite ## the object layer and the conformance suite on further object stores; needs npm
+	$(GO) test -tags otherstores -timeout 20m $(TESTFLAGS) ./backends/internal/bucket
+	$(GO) test -tags otherstores -timeout 20m $(TESTFLAGS) -run '^TestConformance$$' ./backends/s3
 
 parquet: ## rows read by Parquet readers that share no code with their writer; needs npm
 	cd tests/parquet && $(GO) test -count=1 $(TESTFLAGS) ./...
@@ -79,8 +79,8 @@ AZURITE   := 3.37.0
 RCLONE    := v1.76.0
 
 servers: $(SERVERS)/.versitygw-$(VERSITYGW) $(SERVERS)/.fakegcs-$(FAKEGCS) ## S3 and Google's storage for the tests
-minio: $(SERVERS)/.minio-$(MINIO) ## a second S3, for the build tag allstores
-azurite: $(SERVERS)/.azurite-$(AZURITE) ## Azure's storage, for the build tag allstores; needs npm
+minio: $(SERVERS)/.minio-$(MINIO) ## a second S3, for the build tag otherstores
+azurite: $(SERVERS)/.azurite-$(AZURITE) ## Azure's storage, for the build tag otherstores; needs npm
 rclone: $(SERVERS)/.rclone-$(RCLONE) ## the peer of the benchmarks on object stores
 
 $(SERVERS)/.versitygw-$(VERSITYGW):

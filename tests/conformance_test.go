@@ -29,6 +29,7 @@ func TestConformanceInSubprocess(t *testing.T) {
 			continue
 		}
 		t.Run(storage.name, func(t *testing.T) {
+			t.Parallel()
 			backendtest.Test(t, func(t *testing.T) backendtest.Opener { return storage.new(t).inSubprocess(t) })
 		})
 	}
@@ -49,11 +50,16 @@ func (p place) inSubprocess(t *testing.T) backendtest.Opener {
 	return func(ctx context.Context) (trackio.Backend, error) { return host.Open(ctx, config, block) }
 }
 
-// TestConformanceOverLoopback: the same over the wire, within this process.
+// TestConformanceOverLoopback: the same over the wire, within this process, for
+// each backend once.
 func TestConformanceOverLoopback(t *testing.T) {
 	t.Parallel()
 	for _, storage := range storages {
+		if storage.served {
+			continue
+		}
 		t.Run(storage.name, func(t *testing.T) {
+			t.Parallel()
 			backendtest.Test(t, func(t *testing.T) backendtest.Opener {
 				p := storage.new(t)
 				return func(ctx context.Context) (trackio.Backend, error) {

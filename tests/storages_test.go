@@ -26,15 +26,16 @@ type place struct {
 // storages are what tests of what a person sees run on: each call makes a new,
 // empty place.
 var storages = []struct {
-	name  string
-	alone bool // serves one process at a time
-	new   func(t *testing.T) place
+	name   string
+	alone  bool // serves one process at a time
+	served bool // by a server
+	new    func(t *testing.T) place
 }{
-	{"sqlite", false, func(t *testing.T) place { return sqlitePlace(t, filepath.Join(t.TempDir(), "trackio")) }},
-	{"s3 on the disk", true, func(t *testing.T) place {
+	{"sqlite", false, false, func(t *testing.T) place { return sqlitePlace(t, filepath.Join(t.TempDir(), "trackio")) }},
+	{"s3 on the disk", true, false, func(t *testing.T) place {
 		return bucketPlace(t, "file:///"+strings.TrimPrefix(filepath.ToSlash(t.TempDir()), "/"))
 	}},
-	{"s3 on versitygw", false, func(t *testing.T) place {
+	{"s3 on versitygw", false, true, func(t *testing.T) place {
 		return bucketPlace(t, servers.Start(t, servers.Versitygw).Bucket(t)+"&prefix=team/runs")
 	}},
 }

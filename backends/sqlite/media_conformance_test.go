@@ -32,7 +32,6 @@ func TestConformanceMediaInBucket(t *testing.T) {
 	for scheme, media := range map[string]func(t *testing.T) string{
 		"file": func(t *testing.T) string { return directoryURL(t.TempDir()) },
 		"s3":   func(t *testing.T) string { return servers.Start(t, servers.Versitygw).Bucket(t) },
-		"mem":  func(*testing.T) string { return memoryURL() },
 	} {
 		t.Run(scheme, func(t *testing.T) {
 			t.Parallel()

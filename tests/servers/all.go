@@ -1,7 +1,7 @@
-//go:build allstores
+//go:build otherstores
 
 package servers
 
-// Kinds are all servers; without the build tag allstores, those that are built
-// quickly.
-func Kinds() []Kind { return []Kind{Versitygw, FakeGCS, MinIO, Azurite} }
+// Kinds are the servers that the ordinary tests leave out, since they take long
+// to build; without the build tag otherstores, those of the ordinary tests.
+func Kinds() []Kind { return []Kind{MinIO, Azurite} }
