@@ -110,41 +110,50 @@ func TestEveryRequestFails(t *testing.T) {
 	t.Cleanup(func() {
 		t.Logf("%d operations with a failing request: %d ended in an error, %d of them with an unknown outcome", tried.Load(), failed.Load(), unknown.Load())
 	})
+	slots := make(chan struct{}, 64) // most of the time an attempt waits before it tries again
+	var all sync.WaitGroup
 	for _, op := range operations() {
-		t.Run(op.name, func(t *testing.T) {
-			bucket := server.Bucket(t)
-			r := &rig{server: server, bucket: bucket}
-			total := r.requestsOf(t, op)
-			slots := make(chan struct{}, 32) // most of the time an attempt waits before it tries again
-			var all sync.WaitGroup
-			for _, what := range []fault{cutBefore, swallowed, slowDown, truncated, forbidden} {
-				for _, onward := range []bool{false, true} {
-					if onward && (what == slowDown || what == truncated) {
-						continue // once these stay they are like the others
+		all.Go(func() {
+			t.Run(op.name, func(t *testing.T) {
+				r := &rig{server: server, bucket: server.Bucket(t)}
+				r.failEach(t, op, slots, func(err error) {
+					tried.Add(1)
+					if err != nil {
+						failed.Add(1)
 					}
-					for k := 1; k <= total; k++ {
-						slots <- struct{}{}
-						all.Go(func() {
-							defer func() { <-slots }()
-							name := fmt.Sprintf("%s of request %d of %d", what, k, total)
-							if onward {
-								name = fmt.Sprintf("%s from request %d of %d on", what, k, total)
-							}
-							err := r.attempt(t, op, name, what, k, onward)
-							tried.Add(1)
-							if err != nil {
-								failed.Add(1)
-							}
-							if errors.Is(err, s3.ErrOutcomeUnknown) {
-								unknown.Add(1)
-							}
-						})
+					if errors.Is(err, s3.ErrOutcomeUnknown) {
+						unknown.Add(1)
 					}
-				}
-			}
-			all.Wait()
+				})
+			})
 		})
 	}
+	all.Wait()
+}
+
+// failEach tries an operation with each of its requests failing in each way.
+func (r *rig) failEach(t *testing.T, op operation, slots chan struct{}, tried func(error)) {
+	total := r.requestsOf(t, op)
+	var all sync.WaitGroup
+	for _, what := range []fault{cutBefore, swallowed, slowDown, truncated, forbidden} {
+		for _, onward := range []bool{false, true} {
+			if onward && (what == slowDown || what == truncated) {
+				continue // once these stay they are like the others
+			}
+			for k := 1; k <= total; k++ {
+				slots <- struct{}{}
+				all.Go(func() {
+					defer func() { <-slots }()
+					name := fmt.Sprintf("%s of request %d of %d", what, k, total)
+					if onward {
+						name = fmt.Sprintf("%s from request %d of %d on", what, k, total)
+					}
+					tried(r.attempt(t, op, name, what, k, onward))
+				})
+			}
+		}
+	}
+	all.Wait()
 }
 
 // rig makes stores that are reached through proxies.
