@@ -147,9 +147,10 @@ func (b *Backend) enter(ctx context.Context) (_ context.Context, leave func(), e
 }
 
 // cause returns why a call ended: the reason of its context, if that has ended,
-// else the error itself.
+// else the error itself. That nobody knows what became of a commit counts more
+// than who gave up.
 func cause(ctx context.Context, err error) error {
-	if err != nil && ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil && !errors.Is(err, ErrOutcomeUnknown) {
 		return context.Cause(ctx)
 	}
 	return err

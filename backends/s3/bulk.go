@@ -2,7 +2,6 @@ package s3
 
 import (
 	"context"
-	"errors"
 	"iter"
 	"unicode/utf8"
 
@@ -28,10 +27,7 @@ func (b *Backend) ChangeRuns(ctx context.Context, changes []trackio.Change) iter
 		for left := changes; len(left) > 0; {
 			outcomes, err := b.step(ctx, left)
 			if err != nil {
-				if !errors.Is(err, ledger.ErrOutcomeUnknown) { // else that counts, whoever gave up
-					err = cause(ctx, err)
-				}
-				yield(trackio.ChangeResult{}, err)
+				yield(trackio.ChangeResult{}, cause(ctx, err))
 				return
 			}
 			left = left[len(outcomes):]

@@ -55,13 +55,18 @@ func (b *Backend) change(ctx context.Context, c trackio.Change) (trackio.RunInfo
 	if o.err != nil || o.run == nil {
 		return trackio.RunInfo{}, o.err
 	}
-	// The commit has happened: whatever meets the look at the run now does not
-	// make it undone.
-	info, err := b.info(context.WithoutCancel(ctx), o.project, o.run)
+	return b.committed(ctx, o.project, o.run), nil
+}
+
+// committed returns all that is known of a run after a commit that made or
+// changed it. It has happened: whatever the look at the run meets now does not
+// make it undone.
+func (b *Backend) committed(ctx context.Context, project string, r *ledger.Run) trackio.RunInfo {
+	info, err := b.info(context.WithoutCancel(ctx), project, r)
 	if err != nil {
-		trackio.Note(ctx, "the config of run %q could not be read: %v", c.Run.ID, err)
+		trackio.Note(ctx, "the config of run %q could not be read: %v", r.ID, err)
 	}
-	return info, nil
+	return info
 }
 
 // DeleteProject implements [trackio.ProjectDeleter]. It is one commit.

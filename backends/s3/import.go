@@ -73,7 +73,7 @@ func (b *Backend) importRun(ctx context.Context, ref trackio.RunRef, records ite
 		return trackio.RunInfo{}, err
 	}
 	run.Commit = seq
-	return b.info(ctx, ref.Project, run)
+	return b.committed(ctx, ref.Project, run), nil
 }
 
 func errTaken(ref trackio.RunRef) error {

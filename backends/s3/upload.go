@@ -96,6 +96,9 @@ func (m *mediaUpload) add(record *trackio.Media) error {
 	entry := mediaEntry{Path: record.Path, Missing: record.Missing}
 	m.files++
 	if !record.Missing {
+		if record.Size < 0 {
+			return trackio.Errorf(trackio.ErrInvalid, "media %q comes with a size of %d bytes", record.Path, record.Size)
+		}
 		if record.Body == nil {
 			return trackio.Errorf(trackio.ErrInvalid, "media %q comes without its bytes", record.Path).
 				WithHint("export the run with bodies")
