@@ -223,13 +223,10 @@ func (d *directory) copy(ctx context.Context, from, to string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for range 100 {
-		if err = d.makeParents(target); err == nil {
-			err = d.root.Link(source, target)
-		}
-		if _, look := d.root.Lstat(source); look != nil || !errors.Is(err, fs.ErrNotExist) {
-			break // else a delete took the empty directory away
-		}
+	// A symbolic link under another name would lead elsewhere: its file is copied.
+	err = errors.ErrUnsupported
+	if info, look := d.root.Lstat(source); look == nil && info.Mode().IsRegular() {
+		err = d.link(source, target)
 	}
 	if err == nil {
 		return sameFile, d.sync(filepath.Dir(target))
@@ -240,4 +237,16 @@ func (d *directory) copy(ctx context.Context, from, to string) (string, error) {
 	}
 	defer f.Close()
 	return "", d.save(ctx, to, f, false) // one is there, or there are no hard links
+}
+
+func (d *directory) link(source, target string) (err error) {
+	for range 100 {
+		if err = d.makeParents(target); err == nil {
+			err = d.root.Link(source, target)
+		}
+		if _, look := d.root.Lstat(source); look != nil || !errors.Is(err, fs.ErrNotExist) {
+			break // else a delete took the empty directory away
+		}
+	}
+	return err
 }

@@ -111,6 +111,23 @@ func TestDirectoryFiles(t *testing.T) {
 	}
 }
 
+// TestDirectoryCopiesLinks: the copy of a symbolic link holds what the link leads
+// to, also when it lies deeper.
+func TestDirectoryCopiesLinks(t *testing.T) {
+	dir := t.TempDir()
+	b := open(t, bucket.Config{URL: "file://" + dir})
+	if err := b.Put(t.Context(), "real/file", []byte("1"), ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Mkdir(filepath.Join(dir, "links"), 0o700), os.Symlink(filepath.Join("..", "real", "file"), filepath.Join(dir, "links", "file"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Copy(t.Context(), "links/file", "far/below/file", ""); err != nil {
+		t.Fatal(err)
+	}
+	want(t, b, "far/below/file", []byte("1"))
+}
+
 // TestDirectoryPruning: creating beside a delete that removes empty directories.
 func TestDirectoryPruning(t *testing.T) {
 	b := open(t, bucket.Config{URL: "file://" + t.TempDir()})
