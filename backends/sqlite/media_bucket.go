@@ -70,7 +70,7 @@ func newMediaBucket(media, dir string) (*mediaBucket, error) {
 		return nil, nil
 	}
 	invalid := func(format string, args ...any) error {
-		return mediaError{trackio.Errorf(trackio.ErrInvalid, "media = %q: "+format, append([]any{media}, args...)...).
+		return mediaError{trackio.Errorf(trackio.ErrInvalid, "media = %q: "+format, append([]any{bucket.Shown(media)}, args...)...).
 			WithHint("write the URL of a bucket, such as s3://bucket?region=eu-west-1&prefix=media, or an absolute path; or leave it out, for media beside the databases")}
 	}
 	if !strings.Contains(media, "://") {

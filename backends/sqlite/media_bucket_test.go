@@ -91,6 +91,11 @@ func TestMediaAttribute(t *testing.T) {
 			b.Close()
 		}
 	}
+	for _, media := range []string{"s3://key:secret@b", "s3://b?endpoint=http://key:secret@h", "ftp://key:secret@h/d?token=secret"} {
+		if _, err := Open(t.Context(), Config{Dir: dir, Media: media}); err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("media = %q: %v", media, err)
+		}
+	}
 }
 
 // The name of a bucket is the same however it is reached.

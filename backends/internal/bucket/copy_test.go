@@ -65,6 +65,7 @@ func TestCheckURL(t *testing.T) {
 	for url, valid := range map[string]bool{
 		"s3://b?prefix=x": true, "gs://b": true, "azblob://b": true, "file:///d": true, "mem://x": true,
 		"": false, "b": false, "s3://": false, "ftp://b": false, "s3://k:s@b": false, "s3://b/path": false, "s3://b?prefix=../x": false,
+		"s3://b?endpoint=http://h:9000": true, "s3://b?endpoint=http://k:s@h": false, "s3://b?endpoint=h": false,
 	} {
 		if err := bucket.CheckURL(url); valid != (err == nil) || err != nil && trackio.KindOf(err) != trackio.ErrInvalid {
 			t.Errorf("%q: %v", url, err)

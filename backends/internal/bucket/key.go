@@ -10,12 +10,19 @@ import (
 // ValidKey reports whether an object can have this key: see [Bucket].
 func ValidKey(key string) bool { return keyProblem(key) == "" }
 
+// Shown is the URL of a bucket, or what should be one, as messages may show it:
+// without the parts in which people put credentials.
+func Shown(text string) string { return withoutSecrets(text) }
+
 // CheckURL reports what is wrong with the URL of a bucket, as far as that can be
 // told without contacting anything.
 func CheckURL(text string) error {
 	at, err := parse(Config{URL: text})
 	if err == nil && !slices.Contains([]string{"s3", "gs", "azblob", "file", "mem"}, at.scheme) {
 		err = errScheme(at)
+	}
+	if err == nil && at.scheme == "s3" && at.query.Get("endpoint") != "" {
+		err = CheckEndpoint(at.query.Get("endpoint"))
 	}
 	return err
 }
