@@ -92,6 +92,9 @@ func newMediaBucket(media, dir string) (*mediaBucket, error) {
 	if err := bucket.CheckURL(media); err != nil {
 		return nil, invalid("%w", err)
 	}
+	if liesIn(dir, media) {
+		return nil, invalid("the Trackio directory lies in it, where the media of a project of its name would be")
+	}
 	name, err := bucketName(media)
 	if err != nil {
 		return nil, invalid("%w", err)
@@ -103,6 +106,19 @@ func newMediaBucket(media, dir string) (*mediaBucket, error) {
 		}
 		return b, nil
 	}}, nil
+}
+
+// liesIn reports whether a directory is that of a file:// URL, or below it.
+// Deleting a project deletes what lies under its name there, which must never be
+// the databases.
+func liesIn(dir, media string) bool {
+	u, err := url.Parse(media)
+	if err != nil || u.Scheme != "file" {
+		return false
+	}
+	root := filepath.Join(filepath.FromSlash(u.Path), filepath.FromSlash(u.Query().Get("prefix")))
+	below, err := filepath.Rel(root, dir)
+	return err == nil && filepath.IsLocal(below)
 }
 
 // mediaError is shown at the attribute media of the configuration file.

@@ -82,6 +82,8 @@ func TestMediaAttribute(t *testing.T) {
 	for media, valid := range map[string]bool{
 		"": true, filepath.Join(dir, "media"): true, filepath.Join(dir, "elsewhere"): true, "gs://b?prefix=x": true,
 		"media": false, dir: false, "ftp://host/dir": false, "s3://": false, "s3://b/path": false, "s3://key:secret@b": false,
+		"file://" + filepath.ToSlash(dir): false, filepath.Dir(dir): false, "file:///?prefix=" + filepath.ToSlash(filepath.Dir(dir)): false,
+		"file://" + filepath.ToSlash(filepath.Dir(dir)) + "?prefix=media": true,
 	} {
 		b, err := Open(t.Context(), Config{Dir: dir, Media: media})
 		if valid != (err == nil) || err != nil && (!errors.Is(err, trackio.ErrInvalid) || !strings.HasPrefix(err.Error(), "media =") || strings.Contains(err.Error(), "not open")) {
