@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"path"
 	"strings"
 
@@ -17,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/trackio-go/trackio/backends/internal/bucket"
 	"github.com/trackio-go/trackio/trackio"
 )
 
@@ -133,7 +133,7 @@ func (m *mediaUpload) small(record *trackio.Media, key string) (string, error) {
 	}
 	m.group.Go(func() error {
 		defer m.room.Release(weight)
-		return m.b.bucket.Upload(m.ctx, key, bytes.NewReader(body), int64(len(body)), contentType(key))
+		return m.b.bucket.Upload(m.ctx, key, bytes.NewReader(body), int64(len(body)), bucket.ContentType(key))
 	})
 	return digest(body), nil
 }
@@ -170,7 +170,7 @@ func errSize(record *trackio.Media, got string) error {
 func (m *mediaUpload) large(record *trackio.Media, key string) (string, error) {
 	sum := sha256.New()
 	body := io.TeeReader(bodyReader{record}, sum)
-	if err := m.b.bucket.Upload(m.ctx, key, body, record.Size, contentType(key)); err != nil {
+	if err := m.b.bucket.Upload(m.ctx, key, body, record.Size, bucket.ContentType(key)); err != nil {
 		return "", err
 	}
 	return hex.EncodeToString(sum.Sum(nil)), nil
@@ -250,12 +250,4 @@ func extension(p string) string {
 		return ""
 	}
 	return strings.ToLower(ext)
-}
-
-// contentType is what a browser is told about an object.
-func contentType(key string) string {
-	if t := mime.TypeByExtension(path.Ext(key)); t != "" {
-		return t
-	}
-	return "application/octet-stream"
 }

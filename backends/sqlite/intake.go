@@ -6,12 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
-	"path"
-	"strings"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/trackio-go/trackio/backends/internal/bucket"
 )
 
 // intake takes in the media of an import: to the disk ([diskIntake]) or into a
@@ -129,7 +128,7 @@ func (k *bucketIntake) add(ctx context.Context, to string, body io.Reader, size 
 		return err
 	}
 	if size > smallFile {
-		return wrapErr(k.store.Upload(ctx, to, body, size, contentType(to)), "store media file", to)
+		return wrapErr(k.store.Upload(ctx, to, body, size, bucket.ContentType(to)), "store media file", to)
 	}
 	var data bytes.Buffer
 	data.Grow(int(max(size, 0)) + bytes.MinRead)
@@ -143,7 +142,7 @@ func (k *bucketIntake) add(ctx context.Context, to string, body io.Reader, size 
 	// so that nothing arrives after an undo.
 	ctx = context.WithoutCancel(ctx)
 	k.sending.Go(func() error {
-		err := k.store.Put(ctx, to, data.Bytes(), contentType(to))
+		err := k.store.Put(ctx, to, data.Bytes(), bucket.ContentType(to))
 		if err != nil {
 			k.failed.Store(true)
 		}
@@ -185,23 +184,3 @@ func (k *bucketIntake) undo(ctx context.Context) error {
 
 func (k *bucketIntake) moved() map[string]string { return nil }
 func (k *bucketIntake) close()                   {}
-
-// contentType is the type of a media file by its extension, first of those that
-// Trackio writes, whatever tables the machine has.
-func contentType(name string) string {
-	extension := strings.ToLower(path.Ext(name))
-	if known, ok := contentTypes[extension]; ok {
-		return known
-	}
-	if known := mime.TypeByExtension(extension); known != "" {
-		return known
-	}
-	return "application/octet-stream"
-}
-
-var contentTypes = map[string]string{
-	".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif", ".webp": "image/webp",
-	".mp4": "video/mp4", ".webm": "video/webm", ".wav": "audio/wav", ".mp3": "audio/mpeg", ".ogg": "audio/ogg",
-	".html": "text/html; charset=utf-8", ".json": "application/json", ".glb": "model/gltf-binary", ".gltf": "model/gltf+json",
-	".obj": "model/obj", ".stl": "model/stl",
-}

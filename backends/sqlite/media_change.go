@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/trackio-go/trackio/backends/internal/bucket"
 	"github.com/trackio-go/trackio/trackio"
 )
 
@@ -89,7 +90,7 @@ type bucketChange struct {
 
 func (c *bucketChange) place(ctx context.Context) error {
 	return each(ctx, c.part.Files, func(ctx context.Context, f opFile) error {
-		err := c.store.Copy(ctx, f.From, f.To, contentType(f.To))
+		err := c.store.Copy(ctx, f.From, f.To, bucket.ContentType(f.To))
 		if errors.Is(err, trackio.ErrNotFound) {
 			return errMovedOn // it was there when the move was planned
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 
+	"github.com/trackio-go/trackio/backends/internal/bucket"
 	"github.com/trackio-go/trackio/trackio"
 )
 
@@ -44,7 +45,7 @@ func restoreObjects(ctx context.Context, store objects, files []opFile, used map
 		if err = absent(err); !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		if err = store.Copy(ctx, f.To, f.From, contentType(f.From)); errors.Is(err, trackio.ErrNotFound) {
+		if err = store.Copy(ctx, f.To, f.From, bucket.ContentType(f.From)); errors.Is(err, trackio.ErrNotFound) {
 			return nil // it was lost before it had its new name
 		}
 		return err
