@@ -32,7 +32,8 @@
 // The bucket is contacted by what reads or changes media, and only then. Without
 // it a change of a run with media is refused, with nothing changed; a change that
 // has happened leaves what could not be deleted to a later one. No lock is held
-// meanwhile. Deleting a project deletes all objects under its name.
+// meanwhile. Deleting a project deletes the objects that its rows refer to, and no
+// others under its name: the bucket may be another directory's too.
 //
 // Rows in the inbox are counted in listings, as Pending of runs that have other
 // rows too. Before a change of a run they are imported as Python Trackio does,

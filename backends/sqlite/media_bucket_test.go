@@ -178,12 +178,12 @@ func moveAndDelete(t *testing.T, media string) {
 // project's.
 func TestDeleteProjectInBucket(t *testing.T) {
 	s := newBucketStore(t)
-	s.put("p/files/left.txt", "nobody refers to it")
+	s.put("p/files/left.txt", "nobody refers to it: perhaps another directory's project p")
 	s.put("p2/run/0/other.png", "another project's")
 	if err := s.b.DeleteProject(t.Context(), "p", trackio.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if keys := s.keys(); !slices.Equal(keys, []string{"p2/run/0/other.png"}) {
+	if keys := s.keys(); !slices.Equal(keys, []string{"p/files/left.txt", "p2/run/0/other.png"}) {
 		t.Errorf("left: %q", keys)
 	}
 	checkNothingLeft(t, s.dir)

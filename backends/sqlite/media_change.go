@@ -63,9 +63,6 @@ type opBucket struct {
 	// row refers to was made by the operation and may go.
 	Dir   string   `json:"dir,omitempty"`
 	Files []opFile `json:"files,omitempty"`
-	// Spared are the directories, under a project that is deleted, of operations
-	// that were under way.
-	Spared []string `json:"spared,omitempty"`
 	// Done says how the operation has ended of which this is the clean-up.
 	Done bool `json:"done,omitempty"`
 }

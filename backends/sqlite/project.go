@@ -33,12 +33,12 @@ func (b *Backend) DeleteProject(ctx context.Context, project string, opts tracki
 	op.Source = project
 	if b.bucket != nil {
 		op.Bucket = b.newOpBucket(op)
+		if _, err := b.bucketOf(ctx, op); err != nil { // before anything is changed
+			return err
+		}
 	}
 	if err := b.begin(op); err != nil {
 		return err
-	}
-	if err := b.listProjectObjects(ctx, op); err != nil {
-		return errors.Join(err, b.end(op))
 	}
 	if err := b.takeAway(ctx, op); err != nil {
 		if b.isStaged(op) {

@@ -12,9 +12,10 @@ import (
 	"github.com/trackio-go/trackio/tests/tracer"
 )
 
-// sweepProgram kills the program as it is, and the process of its backend, at
-// every call. When the host is killed, the backend may finish what it was asked
-// for; the tracer waits for it.
+// sweepProgram kills the program as it is, and the process of its backend: at
+// every call of a move, and at every third one of the other commands, whose calls
+// on the storage the other sweeps meet one by one. When the host is killed, the
+// backend may finish what it was asked for; the tracer waits for it.
 func sweepProgram(t *testing.T) {
 	program := build(t)
 	onSubject := []string{"--project", "p", "--run-id", "id-1", "--json"}
@@ -37,17 +38,21 @@ func sweepProgram(t *testing.T) {
 			at := func(t *testing.T, dir string) command {
 				return command{args: append([]string{program}, args...), env: append(quietEnv(dir), "TMPDIR="+sockets(t))}
 			}
-			sweepProcesses(t, st.dir, []string{"host", "backend"}, at, func(t *testing.T, dir string, r result) error {
+			stride := 3
+			if s.name == "move into a project" {
+				stride = 1
+			}
+			sweepProcesses(t, st.dir, []string{"host", "backend"}, stride, at, func(t *testing.T, dir string, r result) error {
 				return play{model: &st.model, dir: dir}.check(t, r)
 			})
 		})
 	}
 }
 
-// sweepProcesses kills each of the processes of a command at every call, in a new
-// copy of the store every time, until it completes. It does so in parallel, in
-// parts.
-func sweepProcesses(t *testing.T, store string, processes []string, at func(t *testing.T, dir string) command, check func(t *testing.T, dir string, r result) error) {
+// sweepProcesses kills each of the processes of a command at every call, or with a
+// stride at every so many of them, in a new copy of the store every time, until it
+// completes. It does so in parallel, in parts.
+func sweepProcesses(t *testing.T, store string, processes []string, stride int, at func(t *testing.T, dir string) command, check func(t *testing.T, dir string, r result) error) {
 	t.Helper()
 	counted := filepath.Join(t.TempDir(), "store")
 	copyTree(t, store, counted)
@@ -57,11 +62,11 @@ func sweepProcesses(t *testing.T, store string, processes []string, at func(t *t
 	}
 	for victim, n := range r.Calls {
 		t.Logf("%s: %d calls", processes[victim], n)
-		for first := 1; first <= n; first += part {
-			last := min(first+part-1, n)
+		for first := 1; first <= n; first += part * stride {
+			last := min(first+part*stride-1, n)
 			t.Run(fmt.Sprintf("%s from %d", processes[victim], first), func(t *testing.T) {
 				t.Parallel()
-				for when := first; when <= last || last == n; when++ {
+				for when := first; when <= last || last == n; when += stride {
 					dir := filepath.Join(t.TempDir(), "store")
 					copyTree(t, store, dir)
 					r := traceProcess(t, at(t, dir), victim, when)

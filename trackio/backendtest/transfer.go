@@ -18,7 +18,7 @@ func transferChecks() []Check {
 		{"transfer/exists", "[ErrExists] when the id is taken there.", transferExists},
 		{"transfer/move", "Nothing is deleted that is not whole over there", transferMove},
 		{"transfer/interrupted", "a move that was interrupted is completed by the next one.", transferInterrupted},
-		{"transfer/undelivered", "copy even rows that are not delivered yet", transferUndelivered},
+		{"transfer/undelivered", "copies even rows that are not delivered yet", transferUndelivered},
 		{"transfer/taken-back", "A call that returns an error has changed nothing", transferTakenBack},
 		{"transfer/onto-itself", "two configurations may name one storage", transferOntoItself},
 	}

@@ -57,9 +57,12 @@ func (l *Ledger) put(ctx context.Context, e *entry) (other *entry, err error) {
 				return nil, nil
 			case look == nil:
 				return there, nil
-			case errors.Is(look, trackio.ErrDataLoss):
+			case errors.Is(look, trackio.ErrDataLoss) && !underway:
 				// Somebody's commit is there; ours would be readable.
 				return nil, look
+			case errors.Is(look, trackio.ErrDataLoss):
+				// Or something on the way has answered in the store's place.
+				return nil, unknown(key, err, look)
 			}
 			if errors.Is(look, trackio.ErrNotFound) {
 				break
