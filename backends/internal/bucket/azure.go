@@ -149,6 +149,13 @@ func (a *azureStore) list(ctx context.Context, prefix, after string) iter.Seq2[E
 	}
 }
 
+func (a *azureStore) write(ctx context.Context, key string, body []byte, contentType string, onlyNew bool) error {
+	if onlyNew {
+		ctx = policy.WithRetryOptions(ctx, policy.RetryOptions{MaxRetries: -1}) // one attempt
+	}
+	return a.gocloud.write(ctx, key, body, contentType, onlyNew)
+}
+
 func (a *azureStore) explain(err error) verdict { return explainAzure(err) }
 
 func explainAzure(err error) verdict {

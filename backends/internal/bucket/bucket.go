@@ -170,6 +170,9 @@ func (b *Bucket) ListAfter(ctx context.Context, prefix, after string) iter.Seq2[
 				yield(Entry{}, b.fault(ctx, "list", prefix, err))
 				return
 			}
+			if !strings.HasPrefix(entry.Key, b.prefix+prefix) {
+				continue // Azure compares what gocloud has escaped
+			}
 			entry.Key = strings.TrimPrefix(entry.Key, b.prefix)
 			if after != "" && entry.Key <= after {
 				continue
