@@ -26,7 +26,7 @@ kill: ## changes killed at every system call that writes; needs strace
 	$(GO) test -tags kill -timeout 20m $(TESTFLAGS) -run '^TestKilled' $(if $(wildcard /dev/shm),-exec 'env TMPDIR=/dev/shm') ./backends/sqlite
 
 stores: servers minio azurite ## the object layer and the conformance suite on further object stores; needs npm
-	$(GO) test -tags otherstores -timeout 20m $(TESTFLAGS) ./backends/internal/bucket
+	$(GO) test -tags otherstores -timeout 20m $(TESTFLAGS) -run '^(TestObjects|TestCreateRace|TestCreateFaults|TestList|TestUpload)$$' ./backends/internal/bucket
 	$(GO) test -tags otherstores -timeout 20m $(TESTFLAGS) -run '^TestConformance$$' ./backends/s3
 
 parquet: ## rows read by Parquet readers that share no code with their writer; needs npm

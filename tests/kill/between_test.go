@@ -170,17 +170,17 @@ func (w *between) command(t *testing.T, dir string) command {
 	}
 }
 
-// sweepBetween kills each of the processes of a transfer: at every call of a move
-// to another store, at every third one of the other transfers, which do the same
-// things in another order.
+// sweepBetween kills each of the processes of a transfer: at every second call of a
+// move to another store, at every sixth one of the other transfers, which do the
+// same things in another order.
 func sweepBetween(t *testing.T) {
 	for _, w := range betweens() {
 		t.Run(w.name, func(t *testing.T) {
 			w.prepare(t)
 			operations.Add(1)
-			stride := 3
+			stride := 6
 			if w.name == "move to another store" {
-				stride = 1
+				stride = 2
 			}
 			sweepProcesses(t, w.dir, processNames, stride, func(t *testing.T, dir string) command { return w.command(t, dir) }, w.check)
 		})

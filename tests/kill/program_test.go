@@ -13,8 +13,8 @@ import (
 )
 
 // sweepProgram kills the program as it is, and the process of its backend: at
-// every call of a move, and at every third one of the other commands, whose calls
-// on the storage the other sweeps meet one by one. When the host is killed, the
+// every third call of a move, and every sixth of the other commands. The other
+// sweeps meet the calls on the storage one by one; this one, what is around them. When the host is killed, the
 // backend may finish what it was asked for; the tracer waits for it.
 func sweepProgram(t *testing.T) {
 	program := build(t)
@@ -38,9 +38,9 @@ func sweepProgram(t *testing.T) {
 			at := func(t *testing.T, dir string) command {
 				return command{args: append([]string{program}, args...), env: append(quietEnv(dir), "TMPDIR="+sockets(t))}
 			}
-			stride := 3
+			stride := 6
 			if s.name == "move into a project" {
-				stride = 1
+				stride = 3
 			}
 			sweepProcesses(t, st.dir, []string{"host", "backend"}, stride, at, func(t *testing.T, dir string, r result) error {
 				return play{model: &st.model, dir: dir}.check(t, r)
